@@ -1,0 +1,5 @@
+//! Orders: their states, and the decisions that move them.
+
+pub mod command;
+pub mod lifecycle;
+pub mod status;

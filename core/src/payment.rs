@@ -1,0 +1,4 @@
+//! Payments: what the provider says, and what a late or double payment becomes.
+
+pub mod command;
+pub mod decide;

@@ -1,0 +1,4 @@
+//! Sales, their SKUs and products: what an operator does.
+
+pub mod command;
+pub mod decide;
