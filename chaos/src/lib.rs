@@ -1,1 +1,24 @@
+//! The lab: what holds this repository to its own rules, on the machine of whoever works on it.
+//!
+//! * [`ci`] is the gate: named steps, one after the other, each bounded in time.
+//! * [`tidy`] holds the text of the repository to its style.
+//! * [`licences`] holds the lock file to `deny.toml`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a tool that drives the product from outside: it is never simulated, and measures real time"
+)]
 
+pub mod ci;
+pub mod licences;
+pub mod tidy;
+
+use std::path::{Path, PathBuf};
+
+/// The top of the checkout that this crate was built from.
+pub fn repository_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate lies one level below the top of the repository")
+        .to_path_buf()
+}

@@ -1,1 +1,84 @@
-fn main() {}
+//! `lab`: the tool that holds the repository to its promises.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use doorbuster_chaos::{ci, licences, repository_root, tidy};
+
+#[derive(Parser)]
+#[command(name = "lab", about = "Holds the repository to its promises")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gate: every step, one after the other, until one fails
+    Ci {
+        /// Begin with this step
+        #[arg(long, value_name = "STEP", conflicts_with = "only")]
+        from: Option<String>,
+        /// Run only this step; may be given several times
+        #[arg(long, value_name = "STEP")]
+        only: Vec<String>,
+        /// Name the steps, their bounds and their commands, and run none
+        #[arg(long)]
+        list: bool,
+    },
+    /// Hold the repository's text to its rules
+    Tidy,
+    /// Hold the lock file to the licences and sources of deny.toml
+    Licences,
+}
+
+fn main() -> ExitCode {
+    let good = match Arguments::parse().command {
+        Command::Ci { list: true, .. } => {
+            print!("{}", ci::list(ci::STEPS));
+            Ok(true)
+        }
+        Command::Ci { from, only, list: false } => ci::run(&repository_root(), ci::STEPS, &selection(from, only)),
+        Command::Tidy => check_tidiness(),
+        Command::Licences => check_licences(),
+    };
+    match good {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("lab: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn selection(from: Option<String>, only: Vec<String>) -> ci::Selection {
+    match from {
+        Some(step) => ci::Selection::From(step),
+        None if only.is_empty() => ci::Selection::All,
+        None => ci::Selection::Only(only),
+    }
+}
+
+fn check_tidiness() -> Result<bool, String> {
+    let tree = tidy::Tree::read(&repository_root())?;
+    let findings = tidy::check(&tree);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    println!("{} files, {} rules, {} findings", tree.paths().count(), tidy::RULES.len(), findings.len());
+    Ok(findings.is_empty())
+}
+
+fn check_licences() -> Result<bool, String> {
+    let root = repository_root();
+    let text = std::fs::read_to_string(root.join("deny.toml")).map_err(|error| format!("deny.toml: {error}"))?;
+    let policy = licences::Policy::parse(&text)?;
+    let packages = licences::packages(&root)?;
+    let objections = licences::objections(&policy, &packages);
+    for objection in &objections {
+        println!("{objection}");
+    }
+    println!("{} packages, {} objections", packages.len(), objections.len());
+    Ok(objections.is_empty())
+}

@@ -1,1 +1,6 @@
+//! What every adapter and role stands on: the environment, the one driver, the ports, and roles without logic.
 
+pub mod drive;
+pub mod env;
+pub mod ports;
+pub mod roles;

@@ -1,0 +1,52 @@
+//! Clocks and entropy: the only place that reads them.
+
+use doorbuster_core::time::{Mono, Now, Wall};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// The outside world's unpredictable part. The simulator brings its own.
+pub trait Env: Send + Sync + 'static {
+    /// Both clocks at this moment.
+    fn now(&self) -> Now;
+    /// 64 bits that nobody can foresee.
+    fn entropy(&self) -> u64;
+}
+
+/// Shared by every role of a process.
+pub type SharedEnv = Arc<dyn Env>;
+
+/// The machine's own clocks and entropy.
+#[derive(Debug)]
+pub struct SystemEnv {
+    began: Instant,
+}
+
+impl SystemEnv {
+    /// Monotonic time begins here.
+    #[allow(clippy::disallowed_methods, reason = "this is the Env that everything else is told to ask")]
+    pub fn shared() -> SharedEnv {
+        Arc::new(SystemEnv { began: Instant::now() })
+    }
+}
+
+impl Env for SystemEnv {
+    #[allow(clippy::disallowed_methods, reason = "this is the Env that everything else is told to ask")]
+    fn now(&self) -> Now {
+        let mono = Instant::now().duration_since(self.began);
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { mono: Mono(mono.as_micros() as u64), wall: Wall(wall.as_millis() as u64) }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the Env that everything else is told to ask")]
+    fn entropy(&self) -> u64 {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).expect("the operating system has entropy");
+        u64::from_ne_bytes(bytes)
+    }
+}
+
+/// 128 bits that nobody can foresee: identities of servers.
+pub fn entropy_wide(env: &dyn Env) -> u128 {
+    (u128::from(env.entropy()) << 64) | u128::from(env.entropy())
+}

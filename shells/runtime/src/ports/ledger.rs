@@ -1,0 +1,79 @@
+//! The shards' servers.
+
+use async_trait::async_trait;
+use doorbuster_core::ids::{Epoch, ReservationId, Seq, ServerId, ShardId, SkuId, UserId};
+use doorbuster_core::ledger::load::{Chunk, LoadRefusal};
+use doorbuster_core::ledger::page::Record;
+use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem};
+use doorbuster_core::ledger::settle::Settlement;
+use doorbuster_core::ledger::shard::{Counter, Fence, Fenced, Meta, ShardState};
+use doorbuster_core::outcome::Outcome;
+
+/// One unit-return that the database sends down.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settle {
+    /// The row's epoch at the time of the change.
+    pub epoch: Epoch,
+    /// Whose page.
+    pub user: UserId,
+    /// Which record.
+    pub id: ReservationId,
+}
+
+/// One grant that the database sends down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Grant {
+    /// The row's epoch at the time of the grant.
+    pub epoch: Epoch,
+    /// Which SKU.
+    pub sku: SkuId,
+    /// How many.
+    pub quantity: u64,
+    /// Which grant of this SKU to this shard.
+    pub grant_seq: u64,
+}
+
+/// What a shard's server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerView {
+    /// Who answers.
+    pub server: ServerId,
+    /// The head of its memory of the shard; absent when it has none.
+    pub meta: Option<Meta>,
+    /// Its counters.
+    pub counters: Vec<(SkuId, Counter)>,
+}
+
+/// No server can be asked about this shard; nothing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NotServed;
+
+/// The shards' servers. Each call is one atomic step on one server.
+///
+/// Contract: a call whose reply is lost is `Unknown` and may have been applied; repeating it is safe for every call,
+/// under the same ids. Calls of one caller to one shard are applied in the order in which they were started, unless
+/// one of them is `Unknown`: that one may be applied at any later time. A server may be replaced by an older copy of
+/// itself at any time; its identity differs then, and a call that carries a fence is answered `Fenced`.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Rule 1. `Done` leaves only when the acceptances are as durable as the sale's acknowledgement level says.
+    async fn reserve(&self, shard: ShardId, fence: Fence, items: Vec<ReserveItem>) -> Outcome<Vec<ItemReply>, Fenced>;
+    /// Rule 5, for several in order; one answer each.
+    async fn settle(&self, shard: ShardId, items: Vec<Settle>) -> Outcome<Vec<Settlement>, NotServed>;
+    /// Rule 6.
+    async fn grant(&self, shard: ShardId, grant: Grant) -> Outcome<Settlement, NotServed>;
+    /// Rule 7; answers how many units were withdrawn.
+    async fn withdraw(&self, shard: ShardId, fence: Fence, sku: SkuId, quantity: u64) -> Outcome<u64, Fenced>;
+    /// Stop and resume.
+    async fn set_state(&self, shard: ShardId, fence: Fence, paused: bool) -> Outcome<ShardState, Fenced>;
+    /// Ends reservations of this epoch; `None` when the memory is of another epoch or missing.
+    async fn seal(&self, shard: ShardId, epoch: Epoch) -> Outcome<Option<Seq>, NotServed>;
+    /// One chunk of a rebuild.
+    async fn load(&self, shard: ShardId, fence: Fence, chunk: Chunk) -> Outcome<(), LoadRefusal>;
+    /// Ends a rebuild.
+    async fn open(&self, shard: ShardId, fence: Fence, chunks: u32, paused: bool) -> Outcome<(), LoadRefusal>;
+    /// Who serves this shard now, and what it remembers.
+    async fn inspect(&self, shard: ShardId) -> Outcome<ServerView, NotServed>;
+    /// A user's record: what a buyer sees before the order's row exists.
+    async fn look_up(&self, shard: ShardId, user: UserId, id: ReservationId) -> Outcome<Option<Record>, NotServed>;
+}
