@@ -4,3 +4,4 @@ pub mod drive;
 pub mod env;
 pub mod ports;
 pub mod roles;
+pub mod telemetry;

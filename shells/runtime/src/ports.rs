@@ -3,6 +3,7 @@
 //! Every trait says what may be duplicated, reordered, lost or unknown; the contract suites hold each
 //! implementation to it.
 
+pub mod admit;
 pub mod delay;
 pub mod feed;
 pub mod intents;
