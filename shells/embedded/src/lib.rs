@@ -1,1 +1,10 @@
+//! Every port in one durable process: rows on a key-value store, intents on a checksummed log.
 
+pub mod data;
+pub mod disk;
+pub mod log;
+pub mod rows;
+pub mod server;
+
+/// Exit code of a process that ends because its disk failed (`EX_IOERR` of sysexits.h).
+pub const EXIT_STORAGE: i32 = 74;

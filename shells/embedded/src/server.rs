@@ -1,0 +1,15 @@
+//! The shards' server of one process: core's models on one thread, made durable by one log.
+//!
+//! It stands where Redis stands in production: every call is one atomic step on one thread. A reply leaves only after
+//! the sync of the group in which its entry stands, so whoever knows of an acceptance knows of a durable one.
+
+mod call;
+mod delay;
+mod intents;
+mod port;
+mod thread;
+
+pub use delay::MemoryDelayQueue;
+pub use intents::LogIntents;
+pub use port::ShardServer;
+pub use thread::PARTITION;

@@ -1,0 +1,216 @@
+//! The hot route: `POST /v1/sales/{sale}/reservations`, answered without the router.
+
+use crate::api::Api;
+use crate::body::{self, BODY_BYTES_MAX};
+use crate::directory::{Known, unknown_sku};
+use crate::problem::{Problem, Slug};
+use crate::reply::{Reply, whole};
+use crate::stamp;
+use crate::token::Caller;
+use bytes::Bytes;
+use doorbuster_core::database::rows::SaleState;
+use doorbuster_core::database::tables::Reads;
+use doorbuster_core::ids::{Key, OrderId, SaleId, ShardId, UserId};
+use doorbuster_core::ledger::basket::{Basket, BasketError, Line};
+use doorbuster_core::ledger::page::Acceptance;
+use doorbuster_core::ledger::reserve::{ReserveItem, ReserveRefusal};
+use doorbuster_core::time::Wall;
+use doorbuster_runtime::ports::admit::Admission;
+use doorbuster_runtime::telemetry::Metric;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Body;
+use serde::Deserialize;
+use std::fmt::Write;
+
+/// The header of the idempotency key.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    lines: Vec<Line>,
+}
+
+/// The sale of a path of this route; a path that is spelled in another way goes through the router.
+pub fn sale_of(path: &str) -> Option<&str> {
+    let sale = path.strip_prefix("/v1/sales/")?.strip_suffix("/reservations")?;
+    sale.bytes().all(|byte| byte != b'/' && byte != b'%').then_some(sale)
+}
+
+/// Answers one click.
+pub async fn answer<B>(api: &Api, sale: &str, headers: &HeaderMap, body: B) -> Reply
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    match click(api, sale, headers, body).await {
+        Ok(reply) => reply,
+        Err(problem) => problem.reply(),
+    }
+}
+
+/// The order of the checks is documented: who, how often, under which key, what, where; then the shard decides.
+async fn click<B>(api: &Api, sale: &str, headers: &HeaderMap, body: B) -> Result<Reply, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let now = api.now();
+    let caller = authenticate(api, headers, now.wall)?;
+    api.door.admit(&caller.user, now.mono).inspect_err(|_| api.ports.telemetry.add(Metric::RateLimited, 1))?;
+    let key = key_of(headers)?.ok_or(Slug::KeyMissing)?;
+    body::require_json(headers)?;
+    let wish: Wish = body::parse(&body::read(body, BODY_BYTES_MAX).await?)?;
+    let basket = Basket::parse(&wish.lines)?;
+    let known = api.sale(SaleId::parse(sale).map_err(|_| Slug::UnknownSale)?).await?;
+    api.check_skus(&known, basket.lines().iter().map(|line| line.sku)).await?;
+    let order = OrderId::derive(known.row.id, known.row.shards, &caller.user, &key);
+    if let Some(sku) = api.door.latched(order.shard, &basket, now.mono) {
+        // The key may be known and deserve its first 202: only the shard can tell, so only a new click is latched.
+        api.ports.telemetry.add(Metric::Latched, 1);
+        return Ok(sold_out(sku));
+    }
+    let item = ReserveItem { id: order.reservation, user: caller.user, body: basket.body_hash(), basket };
+    let admission = api.ports.admit.reserve(order.shard, item.clone()).await;
+    settle(api, &known, order, item, admission).await
+}
+
+async fn settle(
+    api: &Api,
+    known: &Known,
+    order: OrderId,
+    item: ReserveItem,
+    admission: Admission,
+) -> Result<Reply, Problem> {
+    let telemetry = &api.ports.telemetry;
+    match admission {
+        Admission::Accepted(acceptance) => {
+            telemetry.add(Metric::Accepted, 1);
+            Ok(accepted(api, known, order, acceptance))
+        }
+        Admission::Replayed(acceptance) => {
+            telemetry.add(Metric::Replayed, 1);
+            Ok(accepted(api, known, order, acceptance))
+        }
+        Admission::Refused(ReserveRefusal::NotReady) | Admission::NotReady => {
+            telemetry.add(Metric::Unavailable, 1);
+            not_ready(api, known, order, item).await
+        }
+        Admission::Refused(refusal) => {
+            telemetry.add(Metric::Refused, 1);
+            if let ReserveRefusal::SoldOut(sku) = refusal {
+                api.door.latch(order.shard, sku, &item.basket, api.now().mono);
+            }
+            Ok(refused(refusal))
+        }
+        Admission::Overloaded => {
+            telemetry.add(Metric::Unavailable, 1);
+            Ok(Slug::Overloaded.reply())
+        }
+        // Taken or not: the same key asks again and is answered as the first time, so telling the truth is safe.
+        Admission::Unknown => {
+            telemetry.add(Metric::Unknown, 1);
+            Ok(Slug::OutcomeUnknown.reply())
+        }
+    }
+}
+
+/// The 202. It is made of what the shard remembers and of what is fixed, so a replay has the same bytes.
+fn accepted(api: &Api, known: &Known, order: OrderId, acceptance: Acceptance) -> Reply {
+    let receipt = api.receipts.sign(order, acceptance.epoch, acceptance.seq);
+    let mut location = String::with_capacity(96);
+    write!(location, "/v1/orders/{order}").expect("a String takes every write");
+    let mut body = String::with_capacity(256);
+    body.push_str(r#"{"id":""#);
+    body.push_str(&location["/v1/orders/".len()..]);
+    body.push_str(r#"","status":"held","expires_at":""#);
+    stamp::write(&mut body, acceptance.reserved_at.after_ms(known.row.hold_ms));
+    write!(body, r#"","receipt":"{receipt}"}}"#).expect("a String takes every write");
+    let mut response = Response::new(whole(Bytes::from(body)));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let location = HeaderValue::try_from(location).expect("an order id is printable ASCII");
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+fn refused(refusal: ReserveRefusal) -> Reply {
+    match refusal {
+        ReserveRefusal::KeyReused => Slug::KeyReused.reply(),
+        ReserveRefusal::NotReady => Slug::NotReady.reply(),
+        ReserveRefusal::Stopped => Slug::Stopped.reply(),
+        ReserveRefusal::NotStarted => Slug::NotStarted.reply(),
+        ReserveRefusal::Ended => Slug::Ended.reply(),
+        ReserveRefusal::KeysExhausted => Slug::KeysExhausted.reply(),
+        ReserveRefusal::LimitReached => Slug::LimitReached.reply(),
+        ReserveRefusal::UnknownSku(sku) => unknown_sku(sku).reply(),
+        ReserveRefusal::SoldOut(_) => Slug::SoldOut.reply(),
+    }
+}
+
+fn sold_out(_: doorbuster_core::ids::SkuId) -> Reply {
+    Slug::SoldOut.reply()
+}
+
+/// No open epoch. A sale that is not recovering but over, or not yet prepared, says so; and an order row, where the
+/// shard has closed for good, still answers for its key.
+async fn not_ready(api: &Api, known: &Known, order: OrderId, item: ReserveItem) -> Result<Reply, Problem> {
+    let sale = api.learn(known.row.id).await?;
+    let wall = api.now().wall;
+    match sale.row.state {
+        SaleState::Closed => {
+            let rows = api.read(Reads { orders: [order].into(), ..Reads::default() }).await?;
+            match rows.orders.get(&order).and_then(|row| row.origin.as_ref()) {
+                Some(origin) if origin.body == item.body => Ok(accepted(api, known, order, origin.acceptance)),
+                Some(_) => Ok(Slug::KeyReused.reply()),
+                None => Ok(Slug::Ended.reply()),
+            }
+        }
+        SaleState::Draft => Ok(Slug::NotStarted.reply()),
+        // The edge's clock explains; it does not decide: nothing is open here that could sell.
+        SaleState::Open | SaleState::Stopped if wall < sale.row.window.starts_at => Ok(Slug::NotStarted.reply()),
+        SaleState::Open | SaleState::Stopped => Ok(Slug::NotReady.reply()),
+    }
+}
+
+/// Who asks.
+pub fn authenticate(api: &Api, headers: &HeaderMap, now: Wall) -> Result<Caller, Problem> {
+    let value = headers.get(AUTHORIZATION).ok_or(Slug::Unauthenticated)?.as_bytes();
+    // RFC 9110 section 11.1: the scheme's name is blind to case.
+    let (scheme, token) = value.split_at_checked(7).ok_or(Slug::Unauthenticated)?;
+    if !scheme.eq_ignore_ascii_case(b"Bearer ") {
+        return Err(Slug::Unauthenticated.into());
+    }
+    api.tokens.verify(token, now).ok_or_else(|| Slug::Unauthenticated.into())
+}
+
+/// The idempotency key, where there is one.
+pub fn key_of(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Slug::KeyInvalid)?;
+    parse_key(text).map(Some)
+}
+
+/// A key from outside.
+pub fn parse_key(text: &str) -> Result<Key, Problem> {
+    let key = Key::parse(text).map_err(|error| Slug::KeyInvalid.because(error.to_string()))?;
+    if key.is_reserved() { Err(Slug::KeyInvalid.into()) } else { Ok(key) }
+}
+
+/// The shard of a buyer in a sale, and the order that a key makes there.
+pub fn order_of(known: &Known, user: &UserId, key: &Key) -> (ShardId, OrderId) {
+    let order = OrderId::derive(known.row.id, known.row.shards, user, key);
+    (order.shard, order)
+}
+
+impl From<BasketError> for Problem {
+    fn from(error: BasketError) -> Problem {
+        let slug = match error {
+            BasketError::Empty => Slug::BasketEmpty,
+            BasketError::TooManyLines => Slug::TooManyLines,
+            BasketError::ZeroQuantity(_) => Slug::QuantityZero,
+            BasketError::QuantityTooLarge(_) => Slug::QuantityTooLarge,
+            BasketError::RepeatedSku(_) => Slug::RepeatedSku,
+        };
+        slug.because(error.to_string())
+    }
+}
