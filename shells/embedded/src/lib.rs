@@ -5,6 +5,7 @@ pub mod disk;
 pub mod log;
 pub mod rows;
 pub mod server;
+mod wait;
 
 /// Exit code of a process that ends because its disk failed (`EX_IOERR` of sysexits.h).
 pub const EXIT_STORAGE: i32 = 74;

@@ -12,13 +12,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// What an effect becomes: at most one event for the machine that asked.
+/// An effect under way: at most one event for the machine that asked.
 pub type Performed<E> = Pin<Box<dyn Future<Output = Option<E>> + Send>>;
 
 /// Turns effects into calls of ports.
 pub trait Perform<M: Machine>: Send + Sync + 'static {
-    /// Starts the effect; the future's event goes back to the machine.
-    fn perform(&self, now: Now, effect: M::Effect) -> Performed<M::Event>;
+    /// Starts the effect; the future's event goes back to the machine. `None`: it was done on the spot, without waiting.
+    fn perform(&self, now: Now, effect: M::Effect) -> Option<Performed<M::Event>>;
 }
 
 /// Events that wait for one machine: its own effects' answers (bounded by its tables) and what its role feeds it.
@@ -65,7 +65,9 @@ where
         machine.step(now, event, &mut effects);
         machine.check();
         for effect in effects.drain(..) {
-            start(performer.perform(now, effect), answers.clone());
+            if let Some(performed) = performer.perform(now, effect) {
+                start(performed, answers.clone());
+            }
         }
     }
 }

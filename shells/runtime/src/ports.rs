@@ -11,6 +11,11 @@ pub mod ledger;
 pub mod provider;
 pub mod store;
 
+/// How long a fetch waits for its first record: well below the time after which a machine takes it as lost.
+pub const FETCH_WAIT_MS: u64 = 500;
+
+const _: () = assert!(FETCH_WAIT_MS < doorbuster_core::limits::ANSWER_MS_MAX / 2);
+
 /// The other side cannot be asked now; nothing happened, ask again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable(pub String);
@@ -23,6 +28,4 @@ impl std::fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
-/// A place in a topic or partition, contiguous from 1. 0 stands before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Offset(pub u64);
+pub use doorbuster_core::inbox::{Offset, Partition};

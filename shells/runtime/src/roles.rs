@@ -1,1 +1,43 @@
 //! One small file per role: it wires a machine of core to ports and has no branch of the domain.
+
+pub mod follower;
+pub mod intake;
+pub mod keeper;
+pub mod lane;
+pub mod load;
+pub mod payment;
+pub mod reaper;
+pub mod settler;
+pub mod shards;
+pub mod sweep;
+
+use crate::env::SharedEnv;
+use crate::ports::delay::DelayQueue;
+use crate::ports::feed::Feed;
+use crate::ports::intents::Intents;
+use crate::ports::ledger::Ledger;
+use crate::ports::provider::Provider;
+use crate::ports::store::Store;
+use crate::telemetry::Telemetry;
+use std::sync::Arc;
+
+/// Everything that roles stand on; cheap to clone.
+#[derive(Clone)]
+pub struct Ports {
+    /// Clocks and entropy.
+    pub env: SharedEnv,
+    /// What is counted.
+    pub telemetry: Arc<Telemetry>,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The shards' servers.
+    pub ledger: Arc<dyn Ledger>,
+    /// The durable log of intents.
+    pub intents: Arc<dyn Intents>,
+    /// The outbox.
+    pub feed: Arc<dyn Feed>,
+    /// The delay queue.
+    pub delay: Arc<dyn DelayQueue>,
+    /// The payment provider.
+    pub provider: Arc<dyn Provider>,
+}

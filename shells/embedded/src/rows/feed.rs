@@ -4,9 +4,10 @@ use super::key;
 use super::outbox::{Batch, Ends as TopicEnds, TopicCode};
 use super::read;
 use super::store::{RowsStore, unavailable};
+use crate::wait::{Waited, until};
 use async_trait::async_trait;
-use doorbuster_core::database::event::Topic;
-use doorbuster_runtime::ports::feed::{Delivered, Feed};
+use doorbuster_core::database::event::{Event, Topic};
+use doorbuster_runtime::ports::feed::Feed;
 use doorbuster_runtime::ports::{Offset, Unavailable};
 use fjall::Readable;
 
@@ -26,10 +27,10 @@ impl RowsFeed {
         RowsFeed { store }
     }
 
-    fn read(&self, topic: Topic, after: Offset, end: u64, limit: usize) -> Result<Vec<Delivered>, read::ReadError> {
+    fn read(&self, topic: Topic, from: Offset, end: u64, limit: usize) -> Result<Vec<(Offset, Event)>, read::ReadError> {
         let snapshot = self.store.shelf.database.snapshot();
         let outbox = &self.store.shelf.outbox;
-        let wanted = key::outbox(topic, after.0 + 1);
+        let wanted = key::outbox(topic, from.0);
         // The batch in which the wanted event stands may begin before it.
         let start = match snapshot.range(outbox, key::outbox(topic, 0)..=wanted.clone()).next_back() {
             Some(guard) => guard.key()?.to_vec(),
@@ -42,9 +43,7 @@ impl RowsFeed {
             let Some(first) = number.map(u64::from_be_bytes).filter(|first| *first < end) else { break };
             let batch: Batch = postcard::from_bytes(&value)?;
             let numbered = (first..).map(Offset).zip(batch.events);
-            found.extend(
-                numbered.filter(|(offset, _)| *offset > after).map(|(offset, event)| Delivered { offset, event }),
-            );
+            found.extend(numbered.filter(|(offset, _)| *offset >= from));
             if found.len() >= limit {
                 break;
             }
@@ -57,27 +56,27 @@ impl RowsFeed {
 #[async_trait]
 impl Feed for RowsFeed {
     async fn committed(&self, group: &'static str, topic: Topic) -> Result<Offset, Unavailable> {
-        self.store.number(&key::offset(group, topic)).map(Offset)
+        Ok(Offset(self.store.number(&key::offset(group, topic))?.max(1)))
     }
 
-    async fn poll(
+    async fn fetch(
         &self,
         _group: &'static str,
         topic: Topic,
-        after: Offset,
+        from: Offset,
         limit: usize,
-    ) -> Result<Vec<Delivered>, Unavailable> {
+    ) -> Result<Vec<(Offset, Event)>, Unavailable> {
         let mut ends = self.store.ends.clone();
-        let end = ends
-            .wait_for(|ends| ends.0.of(topic) > after.0 + 1)
-            .await
-            .map_err(|_| unavailable("the rows' writer has stopped"))?
-            .0
-            .of(topic);
-        self.read(topic, after, end, limit).map_err(unavailable)
+        let waited = until(ends.wait_for(|ends| ends.0.of(topic) > from.0)).await;
+        let end = self.store.ends.borrow().0.of(topic);
+        match waited {
+            Waited::Ready => self.read(topic, from, end, limit).map_err(unavailable),
+            Waited::TimedOut => Ok(Vec::new()),
+            Waited::Ended => Err(unavailable("the rows' writer has stopped")),
+        }
     }
 
-    async fn commit(&self, group: &'static str, topic: Topic, offset: Offset) -> Result<(), Unavailable> {
-        self.store.put(key::offset(group, topic), offset.0).await
+    async fn commit(&self, group: &'static str, topic: Topic, next: Offset) -> Result<(), Unavailable> {
+        self.store.put(key::offset(group, topic), next.0).await
     }
 }

@@ -24,6 +24,7 @@ pub enum Table {
     Payments = 9,
     Due = 10,
     Offsets = 11,
+    DeadLetters = 12,
 }
 
 /// A key in the making.
@@ -136,6 +137,11 @@ pub fn offset(group: &str, topic: Topic) -> Vec<u8> {
 /// How far intake has come in the log.
 pub fn intents_offset() -> Vec<u8> {
     Key::of(Table::Offsets).name("intents").0
+}
+
+/// A record of the log that is no intent, by its position.
+pub fn dead_letter(position: u64) -> Vec<u8> {
+    Key::of(Table::DeadLetters).bytes(&position.to_be_bytes()).0
 }
 
 /// A batch of outbox events of one topic, by the offset of its first event.

@@ -50,7 +50,7 @@ pub(super) struct Shelf {
 /// What the writer is asked for.
 enum Job {
     Apply(Command, oneshot::Sender<Result<Reply, Refusal>>),
-    Put(Vec<u8>, u64),
+    Put(Vec<u8>, Vec<u8>),
 }
 
 /// Why the rows were not opened.
@@ -104,7 +104,7 @@ impl RowsStore {
 
     /// Keeps a number beside the rows, without waiting for its sync: a lost one is an older one.
     pub(super) async fn put(&self, key: Vec<u8>, value: u64) -> Result<(), Unavailable> {
-        self.commands.send(Job::Put(key, value)).await.map_err(|_| stopped())
+        self.commands.send(Job::Put(key, write::encode(&value))).await.map_err(|_| stopped())
     }
 
     /// A number kept beside the rows.
@@ -121,6 +121,13 @@ impl RowsStore {
     /// Keeps how far intake has come; written behind the rows of everything before it, so never ahead of them.
     pub async fn put_intents_offset(&self, offset: u64) -> Result<(), Unavailable> {
         self.put(key::intents_offset(), offset).await
+    }
+}
+
+impl RowsStore {
+    /// Keeps the bytes of a log record that is no intent.
+    pub async fn put_dead_letter(&self, offset: u64, bytes: Vec<u8>) -> Result<(), Unavailable> {
+        self.commands.send(Job::Put(key::dead_letter(offset), bytes)).await.map_err(|_| stopped())
     }
 }
 
@@ -214,7 +221,7 @@ impl Writer {
         let mut must_sync = false;
         for job in group.drain(..) {
             match job {
-                Job::Put(key, value) => self.shelf.rows.insert(key, write::encode(&value))?,
+                Job::Put(key, value) => self.shelf.rows.insert(key, value)?,
                 Job::Apply(command, answer) => {
                     // Intake is durable by the log: lost rows are decided again, to the same result.
                     must_sync |= !matches!(command, Command::Intake(_));

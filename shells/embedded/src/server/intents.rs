@@ -3,13 +3,16 @@
 use super::call::Call;
 use super::port::ask;
 use super::thread::PARTITION;
-use crate::log::{LogReader, Position};
+use crate::log::{LogError, LogReader, Position};
 use crate::rows::RowsStore;
+use crate::wait::{Waited, until};
 use async_trait::async_trait;
-use doorbuster_core::ids::{Epoch, ShardId};
+use doorbuster_core::ids::{Epoch, Seq, ShardId};
+use doorbuster_core::inbox::{NotAssigned, Record};
+use doorbuster_core::ledger::entry::Intent;
 use doorbuster_core::outcome::Outcome;
-use doorbuster_runtime::ports::intents::{Delivery, Intents};
-use doorbuster_runtime::ports::{Offset, Unavailable};
+use doorbuster_runtime::ports::intents::Intents;
+use doorbuster_runtime::ports::{Offset, Partition, Unavailable};
 use tokio::sync::{mpsc, watch};
 
 /// Bytes of one poll: some hundred groups, far below what a read of a segment costs in memory.
@@ -39,39 +42,51 @@ impl LogIntents {
         Ok(self.reader.last(PARTITION).0.saturating_sub(self.store.intents_offset()?))
     }
 
-    fn read(&self, after: Offset, limit: usize) -> Result<Vec<Delivery>, Unavailable> {
-        let from = Position(after.0 + 1).max(self.reader.first(PARTITION));
-        let records = self.reader.read(PARTITION, from, POLL_BYTES_MAX).map_err(|e| Unavailable(e.to_string()))?;
-        let delivery = |record: crate::log::Record| Delivery {
-            offset: Offset(record.position.0),
-            intent: postcard::from_bytes(&record.payload).map_err(|_| record.payload),
+    fn read(&self, from: Offset, limit: usize) -> Result<Vec<Record<Intent>>, LogError> {
+        let from = Position(from.0).max(self.reader.first(PARTITION));
+        let records = self.reader.read(PARTITION, from, POLL_BYTES_MAX)?;
+        let parse = |record: crate::log::Record| match postcard::from_bytes(&record.payload) {
+            Ok(intent) => Record::Delivered(Offset(record.position.0), intent),
+            Err(_) => Record::Undecodable(Offset(record.position.0)),
         };
-        Ok(records.into_iter().take(limit).map(delivery).collect())
+        Ok(records.into_iter().take(limit).map(parse).collect())
     }
 }
 
 #[async_trait]
 impl Intents for LogIntents {
-    fn partitions(&self) -> u32 {
-        1
+    async fn assigned(&self) -> Result<Vec<(Partition, Offset)>, Unavailable> {
+        Ok(vec![(Partition(0), Offset(self.store.intents_offset()? + 1))])
     }
 
-    async fn committed(&self, _partition: u32) -> Result<Offset, Unavailable> {
-        self.store.intents_offset().map(Offset)
-    }
-
-    async fn poll(&self, _partition: u32, after: Offset, limit: usize) -> Result<Vec<Delivery>, Unavailable> {
+    async fn fetch(
+        &self,
+        _partition: Partition,
+        from: Offset,
+        limit: usize,
+    ) -> Outcome<Vec<Record<Intent>>, NotAssigned> {
         let mut synced = self.synced.clone();
-        let ended = |_| Unavailable("the log's writer has stopped".to_owned());
-        synced.wait_for(|last| *last > after.0).await.map_err(ended)?;
-        self.read(after, limit)
+        match until(synced.wait_for(|last| *last >= from.0)).await {
+            Waited::Ready => self.read(from, limit).map_or(Outcome::Unknown, Outcome::Done),
+            Waited::TimedOut => Outcome::Done(Vec::new()),
+            Waited::Ended => Outcome::Unknown,
+        }
     }
 
-    async fn commit(&self, _partition: u32, offset: Offset) -> Result<(), Unavailable> {
-        self.store.put_intents_offset(offset.0).await
+    async fn commit(&self, _partition: Partition, next: Offset) -> Outcome<(), NotAssigned> {
+        // Not kept or kept: an older offset only makes intake pass over what it has decided.
+        self.store.put_intents_offset(next.0 - 1).await.map_or(Outcome::Unknown, Outcome::Done)
     }
 
-    async fn seal(&self, shard: ShardId, epoch: Epoch) -> Outcome<(), Unavailable> {
+    async fn set_aside(&self, _partition: Partition, offset: Offset) -> Outcome<(), NotAssigned> {
+        let Ok(records) = self.reader.read(PARTITION, Position(offset.0), 1) else { return Outcome::Unknown };
+        let bytes = records.into_iter().next().map(|record| record.payload).unwrap_or_default();
+        tracing::error!(offset = offset.0, ?bytes, "a record of the log is no intent: it is kept with the rows");
+        self.store.put_dead_letter(offset.0, bytes).await.map_or(Outcome::Unknown, Outcome::Done)
+    }
+
+    async fn drain(&self, shard: ShardId, epoch: Epoch, _last: Option<Seq>) -> Outcome<(), Unavailable> {
+        // What the memory wrote is in this log already: only the seal is missing.
         match ask(&self.calls, |answer| Call::AppendSeal(shard, epoch, answer)).await {
             Some(()) => Outcome::Done(()),
             // Appended or not; a second seal of the same epoch is passed over by intake.

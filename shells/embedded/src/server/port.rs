@@ -13,8 +13,9 @@ use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem};
 use doorbuster_core::ledger::settle::Settlement;
 use doorbuster_core::ledger::shard::{Fence, Fenced, ShardState};
 use doorbuster_core::outcome::Outcome;
+use doorbuster_core::settler::ShardChange;
 use doorbuster_runtime::env::{SharedEnv, entropy_wide};
-use doorbuster_runtime::ports::ledger::{Grant, Ledger, NotServed, ServerView, Settle};
+use doorbuster_runtime::ports::ledger::{Ledger, NotServed, ServerView};
 use doorbuster_runtime::telemetry::Telemetry;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,15 +74,11 @@ impl Ledger for ShardServer {
         self.fallible(|answer| Call::Reserve(shard, fence, items, answer)).await
     }
 
-    async fn settle(&self, shard: ShardId, items: Vec<Settle>) -> Outcome<Vec<Settlement>, NotServed> {
-        self.call(|answer| Call::Settle(shard, items, answer)).await
+    async fn settle(&self, shard: ShardId, changes: Vec<ShardChange>) -> Outcome<Vec<Settlement>, NotServed> {
+        self.call(|answer| Call::Settle(shard, changes, answer)).await
     }
 
-    async fn grant(&self, shard: ShardId, grant: Grant) -> Outcome<Settlement, NotServed> {
-        self.call(|answer| Call::Grant(shard, grant, answer)).await
-    }
-
-    async fn withdraw(&self, shard: ShardId, fence: Fence, sku: SkuId, quantity: u64) -> Outcome<u64, Fenced> {
+    async fn withdraw(&self, shard: ShardId, fence: Fence, sku: SkuId, quantity: u64) -> Outcome<Option<Seq>, Fenced> {
         self.fallible(|answer| Call::Withdraw(shard, fence, sku, quantity, answer)).await
     }
 
@@ -89,8 +86,8 @@ impl Ledger for ShardServer {
         self.fallible(|answer| Call::SetState(shard, fence, paused, answer)).await
     }
 
-    async fn seal(&self, shard: ShardId, epoch: Epoch) -> Outcome<Option<Seq>, NotServed> {
-        self.call(|answer| Call::Seal(shard, epoch, answer)).await
+    async fn seal(&self, shard: ShardId, server: ServerId, epoch: Epoch) -> Outcome<Option<Seq>, NotServed> {
+        self.call(|answer| Call::Seal(shard, server, epoch, answer)).await
     }
 
     async fn load(&self, shard: ShardId, fence: Fence, chunk: Chunk) -> Outcome<(), LoadRefusal> {

@@ -3,8 +3,10 @@
 use super::call::{Answer, Call};
 use crate::log::{Log, LogError, Partition, Position};
 use doorbuster_core::ids::{Epoch, ServerId, ShardId};
-use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
+use doorbuster_core::ledger::entry::Intent;
+use doorbuster_core::ledger::settle::Settlement;
 use doorbuster_core::ledger::shard::Shard;
+use doorbuster_core::settler::ShardChange;
 use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports::ledger::ServerView;
 use doorbuster_runtime::telemetry::{Metric, Telemetry};
@@ -81,15 +83,11 @@ impl ServerThread {
                 }
                 hold(releases, answer, reply.map(|batch| batch.replies));
             }
-            Call::Settle(shard, items, answer) => {
+            Call::Settle(shard, changes, answer) => {
                 let memory = self.shard(shard);
-                let settled = items.iter().map(|item| memory.settle(item.epoch, &item.user, item.id)).collect();
-                self.telemetry.add(Metric::Settled, items.len() as u64);
+                let settled = changes.iter().map(|change| settle(memory, change)).collect();
+                self.telemetry.add(Metric::Settled, changes.len() as u64);
                 hold(releases, answer, settled);
-            }
-            Call::Grant(shard, grant, answer) => {
-                let memory = self.shard(shard);
-                hold(releases, answer, memory.grant(grant.epoch, grant.sku, grant.quantity, grant.grant_seq));
             }
             Call::Withdraw(shard, fence, sku, quantity, answer) => {
                 let entry = self.shard(shard).withdraw(fence, sku, quantity);
@@ -97,12 +95,16 @@ impl ServerThread {
                     self.append(&Intent::Entry(shard, entry.clone()))?;
                     appended = true;
                 }
-                hold(releases, answer, entry.map(|entry| entry.as_ref().map_or(0, withdrawn)));
+                hold(releases, answer, entry.map(|entry| entry.map(|entry| entry.seq)));
             }
             Call::SetState(shard, fence, paused, answer) => {
                 hold(releases, answer, self.shard(shard).set_state(fence, paused));
             }
-            Call::Seal(shard, epoch, answer) => hold(releases, answer, self.shard(shard).seal(epoch)),
+            Call::Seal(shard, server, epoch, answer) => {
+                let memory = self.shard(shard);
+                let last = if memory.server == server { memory.seal(epoch) } else { None };
+                hold(releases, answer, last);
+            }
             Call::Load(shard, fence, chunk, answer) => hold(releases, answer, self.shard(shard).load(fence, &chunk)),
             Call::Open(shard, fence, chunks, paused, answer) => {
                 hold(releases, answer, self.shard(shard).open(fence, chunks, paused));
@@ -150,10 +152,10 @@ fn hold<T: Send + 'static>(releases: &mut Vec<Release>, answer: Answer<T>, value
     }));
 }
 
-fn withdrawn(entry: &Entry) -> u64 {
-    match &entry.kind {
-        EntryKind::Withdrawn { quantity, .. } => *quantity,
-        EntryKind::Reserved(_) => 0,
+fn settle(memory: &mut Shard, change: &ShardChange) -> Settlement {
+    match change {
+        ShardChange::GiveBack { epoch, user, id } => memory.settle(*epoch, user, *id),
+        ShardChange::Grant { epoch, sku, quantity, grant_seq } => memory.grant(*epoch, *sku, *quantity, *grant_seq),
     }
 }
 

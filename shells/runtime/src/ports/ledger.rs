@@ -8,30 +8,7 @@ use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem};
 use doorbuster_core::ledger::settle::Settlement;
 use doorbuster_core::ledger::shard::{Counter, Fence, Fenced, Meta, ShardState};
 use doorbuster_core::outcome::Outcome;
-
-/// One unit-return that the database sends down.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Settle {
-    /// The row's epoch at the time of the change.
-    pub epoch: Epoch,
-    /// Whose page.
-    pub user: UserId,
-    /// Which record.
-    pub id: ReservationId,
-}
-
-/// One grant that the database sends down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Grant {
-    /// The row's epoch at the time of the grant.
-    pub epoch: Epoch,
-    /// Which SKU.
-    pub sku: SkuId,
-    /// How many.
-    pub quantity: u64,
-    /// Which grant of this SKU to this shard.
-    pub grant_seq: u64,
-}
+use doorbuster_core::settler::ShardChange;
 
 /// What a shard's server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,16 +35,14 @@ pub struct NotServed;
 pub trait Ledger: Send + Sync + 'static {
     /// Rule 1. `Done` leaves only when the acceptances are as durable as the sale's acknowledgement level says.
     async fn reserve(&self, shard: ShardId, fence: Fence, items: Vec<ReserveItem>) -> Outcome<Vec<ItemReply>, Fenced>;
-    /// Rule 5, for several in order; one answer each.
-    async fn settle(&self, shard: ShardId, items: Vec<Settle>) -> Outcome<Vec<Settlement>, NotServed>;
-    /// Rule 6.
-    async fn grant(&self, shard: ShardId, grant: Grant) -> Outcome<Settlement, NotServed>;
-    /// Rule 7; answers how many units were withdrawn.
-    async fn withdraw(&self, shard: ShardId, fence: Fence, sku: SkuId, quantity: u64) -> Outcome<u64, Fenced>;
+    /// Rules 5 and 6, for several changes in order; one answer each. Needs no fence: each change names its epoch.
+    async fn settle(&self, shard: ShardId, changes: Vec<ShardChange>) -> Outcome<Vec<Settlement>, NotServed>;
+    /// Rule 7; answers the entry that tells of it, or `None` when there was nothing to withdraw.
+    async fn withdraw(&self, shard: ShardId, fence: Fence, sku: SkuId, quantity: u64) -> Outcome<Option<Seq>, Fenced>;
     /// Stop and resume.
     async fn set_state(&self, shard: ShardId, fence: Fence, paused: bool) -> Outcome<ShardState, Fenced>;
-    /// Ends reservations of this epoch; `None` when the memory is of another epoch or missing.
-    async fn seal(&self, shard: ShardId, epoch: Epoch) -> Outcome<Option<Seq>, NotServed>;
+    /// Ends reservations of this epoch on this server and no other; `None` when the memory is of another epoch or missing.
+    async fn seal(&self, shard: ShardId, server: ServerId, epoch: Epoch) -> Outcome<Option<Seq>, NotServed>;
     /// One chunk of a rebuild.
     async fn load(&self, shard: ShardId, fence: Fence, chunk: Chunk) -> Outcome<(), LoadRefusal>;
     /// Ends a rebuild.

@@ -1,0 +1,154 @@
+//! The payment worker, wired: late money and money that must go back.
+
+use super::Ports;
+use super::follower::{self, Reader};
+use crate::drive::{Inbox, Perform, Performed, Stop, drive, inbox, spawn};
+use crate::ports::Offset;
+use crate::ports::admit::{Admission, Admit};
+use crate::telemetry::Metric;
+use doorbuster_core::database::command::{Command, Refusal, Reply};
+use doorbuster_core::database::event::Topic;
+use doorbuster_core::database::rows::{OrderRow, PaymentRow};
+use doorbuster_core::database::tables::Reads;
+use doorbuster_core::ids::{Key, OrderId, ReservationId};
+use doorbuster_core::ledger::page::Acceptance;
+use doorbuster_core::ledger::reserve::{ReserveItem, ReserveRefusal};
+use doorbuster_core::outcome::Outcome;
+use doorbuster_core::payment::command::PaymentCommand;
+use doorbuster_core::payment::worker::{
+    Fate, NotReserved, PaymentEffect, PaymentEvent, PaymentWorker, ProviderRefusal,
+};
+use doorbuster_core::time::Now;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The group under which the worker reads.
+const READER: Reader = Reader { group: "payment", topic: Topic::Payments };
+
+/// Starts the worker of the one partition of payments.
+pub fn start(ports: &Ports, admit: Arc<dyn Admit>, stop: &Stop) {
+    let (events, received): (Inbox<PaymentEvent>, _) = inbox();
+    let (paused, is_paused) = watch::channel(false);
+    let performer = Arc::new(PaymentPerformer { ports: ports.clone(), admit, paused });
+    let machine = PaymentWorker::new(ports.env.entropy());
+    let channel = (events.clone(), received);
+    spawn(drive(machine, performer, ports.env.clone(), stop.clone(), channel, |_| PaymentEvent::Tick));
+    follower::start(READER, ports, stop, is_paused, events, |offset, event| PaymentEvent::Delivered { offset, event });
+}
+
+struct PaymentPerformer {
+    ports: Ports,
+    admit: Arc<dyn Admit>,
+    paused: watch::Sender<bool>,
+}
+
+impl Perform<PaymentWorker> for PaymentPerformer {
+    fn perform(&self, _: Now, effect: PaymentEffect) -> Option<Performed<PaymentEvent>> {
+        let (ports, admit) = (self.ports.clone(), self.admit.clone());
+        match effect {
+            PaymentEffect::ReserveLate { ticket, order, key, .. } => Some(Box::pin(async move {
+                let outcome = reserve_late(&ports, admit.as_ref(), order, key).await;
+                Some(PaymentEvent::LateReserved { ticket, outcome })
+            })),
+            PaymentEffect::LookUp { ticket, order, acceptance } => Some(Box::pin(async move {
+                Some(PaymentEvent::LookedUp { ticket, fate: fate(&ports, order, acceptance).await })
+            })),
+            PaymentEffect::Apply(ticket, command) => {
+                Some(Box::pin(
+                    async move { Some(PaymentEvent::Applied { ticket, outcome: apply(&ports, command).await }) },
+                ))
+            }
+            PaymentEffect::RefundAtProvider { ticket, payment } => Some(Box::pin(async move {
+                let outcome = match ports.provider.refund(payment).await {
+                    Outcome::Done(()) => Outcome::Done(()),
+                    Outcome::Refused(reason) => {
+                        tracing::warn!(%payment, %reason, "the provider did not take a refund");
+                        Outcome::Refused(ProviderRefusal)
+                    }
+                    // Refunded or not: the provider knows the payment's id and does it once.
+                    Outcome::Unknown => Outcome::Unknown,
+                };
+                Some(PaymentEvent::RefundedAtProvider { ticket, outcome })
+            })),
+            PaymentEffect::Alarm { payment, why } => {
+                tracing::error!(%payment, why, "money is stuck");
+                ports.telemetry.add(Metric::Alarms, 1);
+                None
+            }
+            PaymentEffect::Commit { offset } => Some(Box::pin(async move {
+                // A commit that is lost only means that payments are looked at again.
+                let _ = ports.feed.commit(READER.group, READER.topic, Offset(offset)).await;
+                None
+            })),
+            PaymentEffect::Pause => {
+                self.paused.send_replace(true);
+                None
+            }
+            PaymentEffect::Resume => {
+                self.paused.send_replace(false);
+                None
+            }
+        }
+    }
+}
+
+async fn order_row(ports: &Ports, order: OrderId) -> Option<OrderRow> {
+    let mut reads = Reads::default();
+    reads.orders.insert(order);
+    ports.store.read(reads).await.ok()?.orders.remove(&order)
+}
+
+async fn reserve_late(
+    ports: &Ports,
+    admit: &dyn Admit,
+    order: OrderId,
+    key: Key,
+) -> Outcome<(OrderId, Acceptance), NotReserved> {
+    let Some(row) = order_row(ports, order).await else { return Outcome::Refused(NotReserved::NotReady) };
+    let Some(origin) = row.origin else { return Outcome::Refused(NotReserved::Never) };
+    let id = ReservationId::derive(order.shard.sale, &row.user, &key);
+    let item = ReserveItem { id, user: row.user, body: origin.body, basket: origin.basket };
+    let late = OrderId { shard: order.shard, reservation: id };
+    match admit.reserve(order.shard, item).await {
+        Admission::Accepted(acceptance) | Admission::Replayed(acceptance) => Outcome::Done((late, acceptance)),
+        Admission::Refused(ReserveRefusal::NotReady | ReserveRefusal::Stopped | ReserveRefusal::NotStarted) => {
+            Outcome::Refused(NotReserved::NotReady)
+        }
+        Admission::Refused(
+            ReserveRefusal::KeyReused
+            | ReserveRefusal::Ended
+            | ReserveRefusal::KeysExhausted
+            | ReserveRefusal::LimitReached
+            | ReserveRefusal::UnknownSku(_)
+            | ReserveRefusal::SoldOut(_),
+        ) => Outcome::Refused(NotReserved::Never),
+        Admission::Overloaded | Admission::NotReady => Outcome::Refused(NotReserved::NotReady),
+        // Taken or not: the derived key asks again.
+        Admission::Unknown => Outcome::Unknown,
+    }
+}
+
+/// The rule of what became of an acceptance: both rows in one snapshot.
+async fn fate(ports: &Ports, order: OrderId, acceptance: Acceptance) -> Option<Fate> {
+    let mut reads = Reads::default();
+    reads.orders.insert(order);
+    reads.shards.insert(order.shard);
+    let rows = ports.store.read(reads).await.ok()?;
+    let shard = rows.shards.get(&order.shard)?;
+    Some(if rows.orders.contains_key(&order) {
+        Fate::Decided
+    } else if shard.epoch == acceptance.epoch && shard.cursor < acceptance.seq {
+        Fate::OnItsWay
+    } else {
+        Fate::Lost
+    })
+}
+
+async fn apply(ports: &Ports, command: PaymentCommand) -> Outcome<PaymentRow, Refusal> {
+    match ports.store.apply(Command::Payment(command)).await {
+        Outcome::Done(Reply::Payment(row)) => Outcome::Done(row),
+        Outcome::Done(_) => unreachable!("a payment's command is answered with its row"),
+        Outcome::Refused(refusal) => Outcome::Refused(refusal),
+        Outcome::Unknown => Outcome::Unknown,
+    }
+}
