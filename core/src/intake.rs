@@ -2,6 +2,8 @@
 //!
 //! The cursor is the inbox: an entry at or below it was decided before. Nothing here trusts the shard's counters.
 
+pub mod consumer;
+
 use crate::database::draft::Draft;
 use crate::database::event::Event;
 use crate::database::rows::{OrderRow, Origin, Phase, SaleRow, SaleState, SealReason, ShardRow};

@@ -69,6 +69,27 @@ pub struct ForbiddenEdge {
 }
 
 impl Status {
+    /// Every status, in the order of their declaration.
+    pub const ALL: [Status; 12] = [
+        Status::PendingPayment,
+        Status::Paid,
+        Status::Cancelled(Ending::Buyer),
+        Status::Cancelled(Ending::Expired),
+        Status::Cancelled(Ending::Abandoned),
+        Status::Cancelled(Ending::Operator),
+        Status::Refunding(Restock::Yes),
+        Status::Refunding(Restock::No),
+        Status::Refunded(Restock::Yes),
+        Status::Refunded(Restock::No),
+        Status::Rejected(Rejection::SaleClosed),
+        Status::Rejected(Rejection::Abandoned),
+    ];
+
+    /// The status with this name and reason; the inverse of [`Status::name`] and [`Status::reason`].
+    pub fn parse(name: &str, reason: Option<&str>) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.name() == name && status.reason() == reason)
+    }
+
     /// I3: whether the order's units count as consumed.
     pub fn holds_units(self) -> bool {
         match self {

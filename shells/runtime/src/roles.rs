@@ -1,5 +1,6 @@
 //! One small file per role: it wires a machine of core to ports and has no branch of the domain.
 
+pub mod auditor;
 pub mod follower;
 pub mod intake;
 pub mod keeper;

@@ -1,0 +1,124 @@
+//! The sold-out latch: for a moment, a refusal is repeated without asking the shard.
+//!
+//! It is about one (shard, SKU) and the least quantity that was refused: who wants fewer units asks. A known key is
+//! replayed by the shard alone, so a caller that may be retrying an accepted key must be let through.
+
+use crate::ids::{ShardId, SkuId};
+use crate::limits::{LANE_ANSWER_MS, LATCHES_MAX, LATCH_MS};
+use crate::time::Mono;
+use std::collections::BTreeMap;
+
+/// All latches of one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Latch {
+    latched: BTreeMap<(ShardId, SkuId), SoldOut>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct SoldOut {
+    quantity: u32,
+    at: Mono,
+    /// Somebody asks again, and the others are refused until the answer, or until it is overdue.
+    asking_until: Option<Mono>,
+}
+
+/// What to do with a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Advice {
+    /// Ask the shard.
+    Ask,
+    /// Refuse as sold out.
+    Refuse,
+}
+
+impl Latch {
+    /// Whether a wish for so many units need ask. Of those that come after the latch has aged, one is told to.
+    pub fn advise(&mut self, now: Mono, shard: ShardId, sku: SkuId, quantity: u32) -> Advice {
+        let Some(latch) = self.latched.get_mut(&(shard, sku)) else { return Advice::Ask };
+        if quantity < latch.quantity {
+            return Advice::Ask;
+        }
+        let fresh = now < latch.at.after_ms(LATCH_MS);
+        let asked = latch.asking_until.is_some_and(|until| now < until);
+        if fresh || asked {
+            return Advice::Refuse;
+        }
+        latch.asking_until = Some(now.after_ms(LANE_ANSWER_MS));
+        Advice::Ask
+    }
+
+    /// The shard refused so many units as sold out.
+    pub fn set(&mut self, now: Mono, shard: ShardId, sku: SkuId, quantity: u32) {
+        if self.latched.len() >= LATCHES_MAX && !self.latched.contains_key(&(shard, sku)) {
+            // Any may go: its next wish asks the shard and latches it again.
+            self.latched.pop_first();
+        }
+        let earlier = self.latched.get(&(shard, sku)).filter(|latch| now < latch.at.after_ms(LATCH_MS));
+        let quantity = earlier.map_or(quantity, |latch| latch.quantity.min(quantity));
+        self.latched.insert((shard, sku), SoldOut { quantity, at: now, asking_until: None });
+    }
+
+    /// Units of this SKU were taken or came back: nothing is known any more.
+    pub fn clear(&mut self, shard: ShardId, sku: SkuId) {
+        self.latched.remove(&(shard, sku));
+    }
+
+    /// Units of some SKU of this shard came back.
+    pub fn clear_shard(&mut self, shard: ShardId) {
+        let least = SkuId::parse("-").expect("a dash is a SKU, and no byte of a SKU is lower");
+        let of_shard: Vec<SkuId> =
+            self.latched.range((shard, least)..).take_while(|(key, _)| key.0 == shard).map(|(key, _)| key.1).collect();
+        for sku in of_shard {
+            self.latched.remove(&(shard, sku));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SaleId;
+
+    fn shard(k: u16) -> ShardId {
+        ShardId { sale: SaleId::parse("demo").unwrap(), k }
+    }
+
+    fn sku(name: &str) -> SkuId {
+        SkuId::parse(name).unwrap()
+    }
+
+    #[test]
+    fn one_asks_again_after_the_latch_has_aged() {
+        let mut latch = Latch::default();
+        let (late, a) = (Mono(0).after_ms(LATCH_MS), sku("a"));
+        assert_eq!(latch.advise(Mono(0), shard(0), a, 1), Advice::Ask);
+        latch.set(Mono(0), shard(0), a, 1);
+        assert_eq!(latch.advise(Mono(late.0 - 1), shard(0), a, 1), Advice::Refuse);
+        assert_eq!(latch.advise(late, shard(0), a, 1), Advice::Ask);
+        assert_eq!(latch.advise(late, shard(0), a, 1), Advice::Refuse, "one asks for all");
+        assert_eq!(latch.advise(late.after_ms(LANE_ANSWER_MS), shard(0), a, 1), Advice::Ask, "its answer was lost");
+        latch.set(late, shard(0), a, 1);
+        assert_eq!(latch.advise(late.after_ms(LATCH_MS - 1), shard(0), a, 1), Advice::Refuse);
+    }
+
+    #[test]
+    fn fewer_units_than_were_refused_may_be_there() {
+        let mut latch = Latch::default();
+        latch.set(Mono(0), shard(0), sku("a"), 3);
+        assert_eq!(latch.advise(Mono(1), shard(0), sku("a"), 2), Advice::Ask);
+        latch.set(Mono(1), shard(0), sku("a"), 2);
+        assert_eq!(latch.advise(Mono(2), shard(0), sku("a"), 2), Advice::Refuse);
+        assert_eq!(latch.advise(Mono(2), shard(0), sku("a"), 1), Advice::Ask);
+    }
+
+    #[test]
+    fn units_that_came_back_end_the_latch_at_once() {
+        let mut latch = Latch::default();
+        for (k, name) in [(0, "a"), (0, "b"), (0, "-"), (1, "a")] {
+            latch.set(Mono(0), shard(k), sku(name), 1);
+        }
+        latch.clear(shard(1), sku("a"));
+        latch.clear_shard(shard(0));
+        assert_eq!(latch, Latch::default());
+    }
+}

@@ -1,0 +1,450 @@
+//! What a consumer of partitions keeps: positions, lanes per shard, and which offsets may be committed.
+//!
+//! Work of different shards is done side by side, work of one shard in order; an offset is committed only after all
+//! records before it are done (S10). A revoked partition takes its lanes along, so answers to its work find nobody.
+
+use crate::call::{Call, earliest};
+use crate::ids::ShardId;
+use crate::limits::{FETCH_RECORDS_MAX, IDLE_POLL_MS, INBOX_RECORDS_MAX};
+use crate::machine::Ticket;
+use crate::outcome::Outcome;
+use crate::rng::Rng;
+use crate::time::Mono;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
+
+/// A partition of a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Partition(pub u32);
+
+/// A place in a partition. Offsets grow; they need not be contiguous (Kafka numbers its own markers too).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Offset(pub u64);
+
+impl Offset {
+    /// The place after this one.
+    pub fn next(self) -> Offset {
+        Offset(self.0 + 1)
+    }
+}
+
+/// One record as it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Record<T> {
+    /// A record that could be read.
+    Delivered(Offset, T),
+    /// Bytes that are no record of this topic.
+    Undecodable(Offset),
+}
+
+impl<T> Record<T> {
+    /// Its place.
+    pub fn offset(&self) -> Offset {
+        match self {
+            Record::Delivered(offset, _) | Record::Undecodable(offset) => *offset,
+        }
+    }
+}
+
+/// The partition belongs to another consumer now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NotAssigned;
+
+/// What happens to an inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<T> {
+    /// The partition is ours; reading goes on at `from`, the committed place.
+    Assigned {
+        /// Which.
+        partition: Partition,
+        /// First record that is not known to be done.
+        from: Offset,
+    },
+    /// The partition is no longer ours.
+    Revoked {
+        /// Which.
+        partition: Partition,
+    },
+    /// Answers `Fetch`.
+    Fetched {
+        /// Of the question.
+        ticket: Ticket,
+        /// Of which partition.
+        partition: Partition,
+        /// Records in the order of their offsets.
+        outcome: Outcome<Vec<Record<T>>, NotAssigned>,
+    },
+    /// Answers `Commit`.
+    Committed {
+        /// Of the question.
+        ticket: Ticket,
+        /// Of which partition.
+        partition: Partition,
+        /// Whether the place is kept.
+        outcome: Outcome<(), NotAssigned>,
+    },
+    /// Answers `SetAside`.
+    SetAside {
+        /// Of the question.
+        ticket: Ticket,
+        /// Of which partition.
+        partition: Partition,
+        /// Which record.
+        offset: Offset,
+        /// Whether it is kept elsewhere.
+        outcome: Outcome<(), NotAssigned>,
+    },
+}
+
+/// What an inbox asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Reads up to `limit` records at or after `from`; may wait a moment for the first.
+    Fetch {
+        /// To answer with.
+        ticket: Ticket,
+        /// Which partition.
+        partition: Partition,
+        /// First offset wanted.
+        from: Offset,
+        /// Most records.
+        limit: usize,
+    },
+    /// Keeps `next` as the place to go on at. All records before it are done.
+    Commit {
+        /// To answer with.
+        ticket: Ticket,
+        /// Which partition.
+        partition: Partition,
+        /// First record that is not done.
+        next: Offset,
+    },
+    /// Copies a record that cannot be read to the topic's dead letters.
+    SetAside {
+        /// To answer with.
+        ticket: Ticket,
+        /// Which partition.
+        partition: Partition,
+        /// Which record.
+        offset: Offset,
+    },
+}
+
+/// A lane's name: the shard, and the partition that its records come from.
+pub type LaneId = (Partition, ShardId);
+
+/// Records of one shard that wait or are being worked on, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lane<T> {
+    waiting: VecDeque<(Offset, T)>,
+    /// How many of the first are being worked on.
+    taken: usize,
+    call: Call,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Assigned {
+    next: Offset,
+    committed: Offset,
+    /// The place that an open commit asks for.
+    committing: Offset,
+    /// Fetched records and whether they are done, in order.
+    unfinished: VecDeque<(Offset, bool)>,
+    fetch: Call,
+    commit: Call,
+    aside: BTreeMap<Offset, Call>,
+}
+
+/// All partitions of one consumer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Inbox<T> {
+    partitions: BTreeMap<Partition, Assigned>,
+    lanes: BTreeMap<LaneId, Lane<T>>,
+    /// Lanes with an open attempt: at most `flights_max`.
+    flights: BTreeMap<Ticket, LaneId>,
+    flights_max: usize,
+    /// The lane that was served last: the next one has its turn.
+    last: Option<LaneId>,
+}
+
+impl<T> Inbox<T> {
+    /// An inbox without partitions that works on at most `flights_max` lanes at once.
+    pub fn new(flights_max: usize) -> Inbox<T> {
+        let (partitions, lanes, flights) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Inbox { partitions, lanes, flights, flights_max, last: None }
+    }
+
+    /// Takes an event of its own; `shard_of` tells whose a record is.
+    pub fn absorb(&mut self, now: Mono, rng: &mut Rng, event: Event<T>, shard_of: impl Fn(&T) -> ShardId) {
+        match event {
+            Event::Assigned { partition, from } => self.assign(now, partition, from),
+            Event::Revoked { partition } => self.revoke(partition),
+            Event::Fetched { ticket, partition, outcome } => {
+                self.absorb_fetched(now, rng, ticket, partition, outcome, shard_of);
+            }
+            Event::Committed { ticket, partition, outcome } => {
+                self.absorb_committed(now, rng, ticket, partition, outcome);
+            }
+            Event::SetAside { ticket, partition, offset, outcome } => {
+                let Some(assigned) = self.partitions.get_mut(&partition) else { return };
+                let Some(call) = assigned.aside.get_mut(&offset) else { return };
+                if !call.take(ticket) {
+                    return;
+                }
+                match outcome {
+                    Outcome::Done(()) => {
+                        assigned.aside.remove(&offset);
+                        assigned.finish(offset);
+                    }
+                    Outcome::Refused(NotAssigned) => self.revoke(partition),
+                    // Kept or not: a second dead letter of one offset is recognised by it, a missing one would be a loss.
+                    Outcome::Unknown => call.retry(now, rng),
+                }
+            }
+        }
+    }
+
+    /// Starts what is due of fetches, commits and dead letters.
+    pub fn pump(&mut self, now: Mono, tickets: &mut Ticket, out: &mut Vec<Effect>) {
+        for (partition, assigned) in &mut self.partitions {
+            assigned.pump(now, *partition, tickets, out);
+        }
+    }
+
+    /// The next lane that may begin an attempt, in turn; `None` when none is due or enough are open.
+    pub fn due_lane(&mut self, now: Mono) -> Option<LaneId> {
+        // An attempt whose answer is overdue gives up its place; its ticket is dropped by the lane's call.
+        let lanes = &self.lanes;
+        self.flights.retain(|_, id| lanes.get(id).is_some_and(|lane| !lane.call.is_due(now)));
+        if self.flights.len() >= self.flights_max {
+            return None;
+        }
+        let after = self.last.map_or(Unbounded, Excluded);
+        let due = |(_, lane): &(&LaneId, &Lane<T>)| lane.call.is_due(now);
+        let later = self.lanes.range((after, Unbounded)).find(due);
+        later.or_else(|| self.lanes.iter().find(due)).map(|(id, _)| *id)
+    }
+
+    /// Begins an attempt on the first records of the lane for which `fits` says yes; at least one is taken.
+    /// `fits` is told how many were taken before.
+    pub fn begin(&mut self, now: Mono, id: LaneId, ticket: Ticket, mut fits: impl FnMut(usize, &T) -> bool) -> Vec<T>
+    where
+        T: Clone,
+    {
+        let lane = self.lanes.get_mut(&id).expect("a due lane exists");
+        lane.call.ask(now, ticket);
+        let fitting = lane.waiting.iter().enumerate().take_while(|(index, (_, record))| fits(*index, record)).count();
+        lane.taken = fitting.max(1);
+        self.flights.insert(ticket, id);
+        self.last = Some(id);
+        lane.waiting.iter().take(lane.taken).map(|(_, record)| record.clone()).collect()
+    }
+
+    /// The records of this attempt are done: their effects are durable.
+    pub fn finish(&mut self, now: Mono, ticket: Ticket) {
+        let Some(id) = self.answered(ticket) else { return };
+        let lane = self.lanes.get_mut(&id).expect("answered found it");
+        let assigned = self.partitions.get_mut(&id.0).expect("lanes live and go with their partition");
+        for (offset, _) in lane.waiting.drain(..lane.taken) {
+            assigned.finish(offset);
+        }
+        lane.taken = 0;
+        match lane.waiting.is_empty() {
+            true => drop(self.lanes.remove(&id)),
+            false => lane.call.again_at(now),
+        }
+    }
+
+    /// The records of this attempt are to be tried again.
+    pub fn retry(&mut self, now: Mono, rng: &mut Rng, ticket: Ticket) {
+        let Some(id) = self.answered(ticket) else { return };
+        let lane = self.lanes.get_mut(&id).expect("answered found it");
+        lane.taken = 0;
+        lane.call.retry(now, rng);
+    }
+
+    /// Whether this ticket is an open attempt's.
+    pub fn is_open(&self, ticket: Ticket) -> bool {
+        self.flights.contains_key(&ticket)
+    }
+
+    /// Whether the partition is ours.
+    pub fn has(&self, partition: Partition) -> bool {
+        self.partitions.contains_key(&partition)
+    }
+
+    /// When it must be woken.
+    pub fn wake_at(&self) -> Option<(Mono, &'static str)> {
+        let partitions = self.partitions.values().flat_map(|assigned| {
+            let aside = assigned.aside.values().map(|call| (call.wake_at(), "set aside"));
+            aside.chain([(assigned.fetch_at(), "fetch"), (assigned.commit.wake_at(), "commit")])
+        });
+        let full = self.flights.len() >= self.flights_max;
+        // While all places are taken a due lane must wait for an answer, not for the clock.
+        let lanes = self.lanes.values().filter(move |lane| !full || lane.call.is_asked());
+        earliest(partitions.chain(lanes.map(|lane| (lane.call.wake_at(), "lane"))))
+    }
+
+    /// Bounds of S20 that can be seen in O(1).
+    pub fn check(&self) {
+        assert!(self.flights.len() <= self.flights_max, "flights are bounded");
+        assert!(self.flights.len() <= self.lanes.len(), "a lane has at most one open attempt");
+    }
+
+    /// What is not done yet.
+    pub fn pending(&self) -> Option<&'static str> {
+        if !self.lanes.is_empty() {
+            return Some("records are not done");
+        }
+        let owes = |assigned: &Assigned| !assigned.unfinished.is_empty() || assigned.committable() > assigned.committed;
+        self.partitions.values().any(owes).then_some("an offset is not committed")
+    }
+
+    fn assign(&mut self, now: Mono, partition: Partition, from: Offset) {
+        // A second assignment without a revocation begins anew: what was done beyond `from` is done again.
+        self.revoke(partition);
+        let assigned = Assigned {
+            next: from,
+            committed: from,
+            committing: from,
+            unfinished: VecDeque::new(),
+            fetch: Call::due(now),
+            commit: Call::QUIET,
+            aside: BTreeMap::new(),
+        };
+        self.partitions.insert(partition, assigned);
+    }
+
+    fn revoke(&mut self, partition: Partition) {
+        self.partitions.remove(&partition);
+        self.lanes.retain(|id, _| id.0 != partition);
+        self.flights.retain(|_, id| id.0 != partition);
+    }
+
+    fn absorb_fetched(
+        &mut self,
+        now: Mono,
+        rng: &mut Rng,
+        ticket: Ticket,
+        partition: Partition,
+        outcome: Outcome<Vec<Record<T>>, NotAssigned>,
+        shard_of: impl Fn(&T) -> ShardId,
+    ) {
+        let Some(assigned) = self.partitions.get_mut(&partition).filter(|assigned| assigned.fetch.is_asked()) else {
+            return;
+        };
+        if !assigned.fetch.take(ticket) {
+            return;
+        }
+        let records = match outcome {
+            Outcome::Done(records) => records,
+            Outcome::Refused(NotAssigned) => return self.revoke(partition),
+            // A read changes nothing: whether it happened or not, it is asked again.
+            Outcome::Unknown => return assigned.fetch.retry(now, rng),
+        };
+        assigned.fetch.again_at(if records.is_empty() { now.after_ms(IDLE_POLL_MS) } else { now });
+        for record in records {
+            if !assigned.deliver(record.offset()) {
+                continue;
+            }
+            match record {
+                Record::Undecodable(offset) => drop(assigned.aside.insert(offset, Call::due(now))),
+                Record::Delivered(offset, record) => {
+                    let lane = self.lanes.entry((partition, shard_of(&record))).or_insert_with(|| Lane {
+                        waiting: VecDeque::new(),
+                        taken: 0,
+                        call: Call::due(now),
+                    });
+                    lane.waiting.push_back((offset, record));
+                }
+            }
+        }
+    }
+
+    fn absorb_committed(
+        &mut self,
+        now: Mono,
+        rng: &mut Rng,
+        ticket: Ticket,
+        partition: Partition,
+        outcome: Outcome<(), NotAssigned>,
+    ) {
+        let Some(assigned) = self.partitions.get_mut(&partition) else { return };
+        if !assigned.commit.take(ticket) {
+            return;
+        }
+        match outcome {
+            Outcome::Done(()) => {
+                assigned.committed = assigned.committing;
+                assigned.commit.rest();
+            }
+            Outcome::Refused(NotAssigned) => self.revoke(partition),
+            // Kept or not: committing the same or a later place again is harmless, all records before it are done.
+            Outcome::Unknown => assigned.commit.retry(now, rng),
+        }
+    }
+
+    /// The lane of an open attempt, which is closed by this.
+    fn answered(&mut self, ticket: Ticket) -> Option<LaneId> {
+        let id = self.flights.remove(&ticket)?;
+        let lane = self.lanes.get_mut(&id)?;
+        lane.call.take(ticket).then_some(id)
+    }
+}
+
+impl Assigned {
+    fn pump(&mut self, now: Mono, partition: Partition, tickets: &mut Ticket, out: &mut Vec<Effect>) {
+        for (offset, call) in self.aside.iter_mut().filter(|(_, call)| call.is_due(now)) {
+            let ticket = call.ask(now, tickets.advance());
+            out.push(Effect::SetAside { ticket, partition, offset: *offset });
+        }
+        if self.committable() > self.committed && self.commit.is_quiet() {
+            self.commit = Call::due(now);
+        }
+        if self.commit.is_due(now) {
+            let ticket = self.commit.ask(now, tickets.advance());
+            self.committing = self.committable();
+            out.push(Effect::Commit { ticket, partition, next: self.committing });
+        }
+        let room = INBOX_RECORDS_MAX.saturating_sub(self.unfinished.len());
+        if self.fetch.is_due(now) && room > 0 {
+            let ticket = self.fetch.ask(now, tickets.advance());
+            let limit = room.min(FETCH_RECORDS_MAX);
+            out.push(Effect::Fetch { ticket, partition, from: self.next, limit });
+        }
+    }
+
+    /// A full inbox waits for its records to be done, not for the clock.
+    fn fetch_at(&self) -> Option<Mono> {
+        let full = self.unfinished.len() >= INBOX_RECORDS_MAX;
+        if full { None } else { self.fetch.wake_at() }
+    }
+
+    /// `false` for a record that was delivered before.
+    fn deliver(&mut self, offset: Offset) -> bool {
+        let fresh = offset >= self.next;
+        if fresh {
+            self.next = offset.next();
+            self.unfinished.push_back((offset, false));
+        }
+        fresh
+    }
+
+    fn finish(&mut self, offset: Offset) {
+        let index = self.unfinished.binary_search_by_key(&offset, |(offset, _)| *offset);
+        let index = index.expect("only delivered records are finished");
+        self.unfinished[index].1 = true;
+        if index > 0 {
+            return;
+        }
+        while self.unfinished.front().is_some_and(|(_, done)| *done) {
+            self.unfinished.pop_front();
+        }
+    }
+
+    /// The place up to which everything is done.
+    fn committable(&self) -> Offset {
+        self.unfinished.front().map_or(self.next, |(offset, _)| *offset)
+    }
+}

@@ -1,0 +1,272 @@
+//! The settler of one partition of what goes down to shards: units given back and units granted.
+//!
+//! Both are idempotent at the shard (rules 5 and 6), so everything that is not known to be dealt with is sent again.
+//! What a shard cannot take yet is parked, in order of arrival, and its row is read: a load that is yet to come
+//! will count it, and a closed shard has returned it to the pool.
+
+pub mod offsets;
+mod parking;
+
+use crate::call::earliest;
+use crate::database::event::Event;
+use crate::database::rows::Phase;
+use crate::ids::{Epoch, ReservationId, ShardId, SkuId, UserId};
+use crate::ledger::settle::Settlement;
+use crate::limits::PARKED_MAX;
+use crate::machine::{Machine, Ticket};
+use crate::outcome::Outcome;
+use crate::rng::Rng;
+use crate::time::{Mono, Now};
+use offsets::Offsets;
+use parking::Parking;
+use std::collections::BTreeMap;
+
+/// The settler of one partition, from one assignment on: a new assignment begins with a new settler.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settler {
+    tickets: Ticket,
+    rng: Rng,
+    offsets: Offsets,
+    shards: BTreeMap<ShardId, Parking>,
+    paused: bool,
+}
+
+/// What a settler hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettlerEvent {
+    /// Time has passed.
+    Tick,
+    /// A record of the partition, in the order of offsets; it may be delivered twice.
+    Delivered {
+        /// Its place in the partition.
+        offset: u64,
+        /// What it tells.
+        event: Event,
+    },
+    /// Answer to `Settle`.
+    Settled {
+        /// Of the question.
+        ticket: Ticket,
+        /// One per change, in their order; `Refused` when nothing was sent because no server was reached.
+        outcome: Outcome<Vec<Settlement>, Unreachable>,
+    },
+    /// Answer to `ReadShard`: a strong read, begun after the question; `None` when it failed.
+    ShardRead {
+        /// Of the question.
+        ticket: Ticket,
+        /// Where the shard stands.
+        rung: Option<(Phase, Epoch)>,
+    },
+}
+
+/// No server of the shard answers: nothing was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Unreachable;
+
+/// What a settler asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SettlerEffect {
+    /// Apply these changes to the shard's memory, in this order, whatever server holds it.
+    Settle {
+        /// Of the question.
+        ticket: Ticket,
+        /// Which shard.
+        shard: ShardId,
+        /// At most `SETTLEMENTS_MAX`.
+        changes: Vec<ShardChange>,
+    },
+    /// Read the shard's row, strongly.
+    ReadShard {
+        /// Of the question.
+        ticket: Ticket,
+        /// Which shard.
+        shard: ShardId,
+    },
+    /// Forget that units of this shard were sold out, in this process; all its SKUs when none is named.
+    ClearLatch {
+        /// Which shard.
+        shard: ShardId,
+        /// Which SKU.
+        sku: Option<SkuId>,
+    },
+    /// Everything below this offset is dealt with; not answered.
+    Commit {
+        /// The first offset to read again.
+        offset: u64,
+    },
+    /// Deliver no more for now; what is already on its way may still come.
+    Pause,
+    /// Deliver again.
+    Resume,
+}
+
+/// One change that goes down to a shard.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ShardChange {
+    /// Rule 5.
+    GiveBack {
+        /// The row's epoch at the time of the change.
+        epoch: Epoch,
+        /// Whose page.
+        user: UserId,
+        /// Which record.
+        id: ReservationId,
+    },
+    /// Rule 6.
+    Grant {
+        /// The row's epoch at the time of the grant.
+        epoch: Epoch,
+        /// Which SKU.
+        sku: SkuId,
+        /// How many.
+        quantity: u64,
+        /// Which grant of this SKU to this shard.
+        grant_seq: u64,
+    },
+}
+
+impl ShardChange {
+    /// The change that an event sends down, and to which shard; `None` for what goes elsewhere.
+    pub fn of(event: Event) -> Option<(ShardId, ShardChange)> {
+        match event {
+            Event::Settled { shard, epoch, user, id } => Some((shard, ShardChange::GiveBack { epoch, user, id })),
+            Event::Granted { shard, epoch, sku, quantity, grant_seq } => {
+                Some((shard, ShardChange::Grant { epoch, sku, quantity, grant_seq }))
+            }
+            Event::OrderChanged(_)
+            | Event::TimeoutDue { .. }
+            | Event::ReservationLost { .. }
+            | Event::PaymentLate { .. }
+            | Event::RefundDue { .. }
+            | Event::SaleChanged { .. }
+            | Event::CatalogChanged { .. } => None,
+        }
+    }
+
+    /// The row's epoch when it was written.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            ShardChange::GiveBack { epoch, .. } | ShardChange::Grant { epoch, .. } => *epoch,
+        }
+    }
+}
+
+impl Settler {
+    /// A settler of a newly assigned partition; the seed varies its delays.
+    pub fn new(seed: u64) -> Settler {
+        let (tickets, rng) = (Ticket::default(), Rng::seeded(seed));
+        Settler { tickets, rng, offsets: Offsets::default(), shards: BTreeMap::new(), paused: false }
+    }
+
+    /// Changes that are not dealt with yet.
+    pub fn parked(&self) -> usize {
+        self.offsets.open()
+    }
+
+    fn deliver(&mut self, now: Now, offset: u64, event: Event) {
+        if !self.offsets.deliver(offset) {
+            return;
+        }
+        match ShardChange::of(event) {
+            Some((shard, change)) => self.shards.entry(shard).or_default().park(now, offset, change),
+            None => self.offsets.finish(offset),
+        }
+    }
+
+    fn settled(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        outcome: Outcome<Vec<Settlement>, Unreachable>,
+        out: &mut Vec<SettlerEffect>,
+    ) {
+        let asked = self.shards.iter_mut().find_map(|(shard, parking)| {
+            let awaited = parking.awaits_settlement(ticket);
+            awaited.then_some((*shard, parking))
+        });
+        let Some((shard, parking)) = asked else { return };
+        match outcome {
+            Outcome::Done(settlements) => {
+                let changed = parking.settle(now, &settlements, &mut self.rng);
+                clear_latches(shard, &changed, out);
+                for (offset, _) in changed {
+                    self.offsets.finish(offset);
+                }
+            }
+            Outcome::Refused(Unreachable) => parking.retry(now, &mut self.rng),
+            // Applied or not: rule 5 ends a record once and rule 6 takes a numbered grant once, so all go again.
+            Outcome::Unknown => parking.retry(now, &mut self.rng),
+        }
+    }
+
+    fn shard_read(&mut self, now: Now, ticket: Ticket, rung: Option<(Phase, Epoch)>) {
+        let asked = self.shards.values_mut().find_map(|parking| {
+            let awaited = parking.awaits_row(ticket);
+            awaited.then_some(parking)
+        });
+        let Some(parking) = asked else { return };
+        match rung {
+            Some((phase, epoch)) => {
+                for offset in parking.drop_counted(now, phase, epoch) {
+                    self.offsets.finish(offset);
+                }
+            }
+            None => parking.retry_row(now, &mut self.rng),
+        }
+    }
+
+    fn send_due(&mut self, now: Now, out: &mut Vec<SettlerEffect>) {
+        self.shards.retain(|_, parking| !parking.is_empty());
+        for (shard, parking) in &mut self.shards {
+            parking.send_due(now, *shard, &mut self.tickets, &mut self.rng, out);
+        }
+        if let Some(offset) = self.offsets.commit() {
+            out.push(SettlerEffect::Commit { offset });
+        }
+        let (parked, paused) = (self.offsets.open(), self.paused);
+        if !paused && parked >= PARKED_MAX {
+            self.paused = true;
+            out.push(SettlerEffect::Pause);
+        } else if paused && parked <= PARKED_MAX / 2 {
+            self.paused = false;
+            out.push(SettlerEffect::Resume);
+        }
+    }
+}
+
+/// Units came back: whoever was told "sold out" in this process may ask again. A record's SKUs are not known here.
+fn clear_latches(shard: ShardId, changed: &[(u64, ShardChange)], out: &mut Vec<SettlerEffect>) {
+    let mut given_back = false;
+    for (_, change) in changed {
+        match change {
+            ShardChange::GiveBack { .. } => given_back = true,
+            ShardChange::Grant { sku, .. } => out.push(SettlerEffect::ClearLatch { shard, sku: Some(*sku) }),
+        }
+    }
+    if given_back {
+        out.push(SettlerEffect::ClearLatch { shard, sku: None });
+    }
+}
+
+impl Machine for Settler {
+    type Event = SettlerEvent;
+    type Effect = SettlerEffect;
+
+    fn step(&mut self, now: Now, event: SettlerEvent, out: &mut Vec<SettlerEffect>) {
+        match event {
+            SettlerEvent::Tick => {}
+            SettlerEvent::Delivered { offset, event } => self.deliver(now, offset, event),
+            SettlerEvent::Settled { ticket, outcome } => self.settled(now, ticket, outcome, out),
+            SettlerEvent::ShardRead { ticket, rung } => self.shard_read(now, ticket, rung),
+        }
+        self.send_due(now, out);
+    }
+
+    fn wake_at(&self) -> Option<(Mono, &'static str)> {
+        earliest(self.shards.values().flat_map(Parking::wakes))
+    }
+
+    fn pending(&self) -> Option<&'static str> {
+        (self.offsets.open() > 0).then_some("changes are on their way down to shards")
+    }
+}

@@ -1,0 +1,231 @@
+//! Sales: top-ups conserve, a close returns everything, invalid input writes nothing.
+
+mod common;
+
+use common::{HOLD_MS, START, World, basket, check_rows, key, new_sale, new_sku, sale, sku, transact, user};
+use doorbuster_core::database::command::{Command, Refusal, Reply};
+use doorbuster_core::database::rows::{Phase, SaleState};
+use doorbuster_core::database::tables::Rows;
+use doorbuster_core::ids::SkuId;
+use doorbuster_core::ledger::basket::{Basket, BasketError, Line};
+use doorbuster_core::ledger::epoch::LadderStep;
+use doorbuster_core::ledger::shard::Window;
+use doorbuster_core::limits::{
+    HOLD_MS_MAX, HOLD_MS_MIN, LINES_MAX, PRICE_MINOR_MAX, QUANTITY_MAX, SHARDS_MAX, STOCK_MAX, TEXT_MAX,
+};
+use doorbuster_core::order::command::OrderCommand;
+use doorbuster_core::order::status::Restock;
+use doorbuster_core::payment::command::PaymentCommand;
+use doorbuster_core::sale::command::SaleCommand;
+use proptest::prelude::*;
+
+/// Withdraws everything, ends the epoch, closes the shard: what the keeper does after the close.
+fn close(world: &mut World) {
+    world.sale(SaleCommand::Enter { sale: sale(), state: SaleState::Closed }).unwrap();
+    for k in 0..world.shards.len() as u16 {
+        let fence = world.fence(k);
+        world.shards[usize::from(k)].set_state(fence, true).unwrap();
+        let skus: Vec<SkuId> = world.shards[usize::from(k)].counters().map(|(sku, _)| sku).collect();
+        for sku in skus {
+            let entry = world.shards[usize::from(k)].withdraw(fence, sku, u64::MAX).unwrap();
+            world.publish(k, entry);
+        }
+        world.end_epoch(k);
+        let rung = world.row(k).rung();
+        world.ladder(k, LadderStep::Close(rung)).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+
+    #[test]
+    fn top_ups_are_spread_evenly_and_conserved(shards in 1u16..9, stock in 0u64..50, adds in prop::collection::vec(1u64..50, 0..6)) {
+        let mut world = World::open(shards, 2, &[stock]);
+        for quantity in &adds {
+            world.sale(SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: *quantity }).unwrap();
+        }
+        world.settle();
+        world.check_at_rest();
+        let total = stock + adds.iter().sum::<u64>();
+        let granted: Vec<u64> = (0..shards).map(|k| world.stock(k, 0).granted).collect();
+        prop_assert_eq!(granted.iter().sum::<u64>(), total);
+        prop_assert_eq!(world.rows.skus[&(sale(), sku(0))].total, total);
+        let spread = granted.iter().max().unwrap() - granted.iter().min().unwrap();
+        prop_assert!(spread <= 1 + adds.len() as u64, "each spreading leaves a difference of one");
+    }
+
+    #[test]
+    fn add_skus_is_idempotent_and_whole_or_not_at_all(numbers in prop::collection::vec(0usize..6, 1..6), again in 1usize..4, shards in 1u16..4) {
+        let mut world = World::open(shards, 2, &[5]);
+        let skus: Vec<_> = numbers.iter().map(|number| new_sku(number + 1, 7)).collect();
+        world.sale(SaleCommand::AddSkus { sale: sale(), skus: skus.clone() }).unwrap();
+        let rows = world.rows.clone();
+        for _ in 0..again {
+            let reply = world.sale(SaleCommand::AddSkus { sale: sale(), skus: skus.clone() }).unwrap();
+            prop_assert_eq!(reply, Reply::Count(0));
+        }
+        prop_assert_eq!(&world.rows, &rows);
+        let mut half_bad = vec![new_sku(8, 3)];
+        half_bad.push(doorbuster_core::sale::command::NewSku { price_minor: 1, ..new_sku(0, 5) });
+        let refused = world.sale(SaleCommand::AddSkus { sale: sale(), skus: half_bad });
+        prop_assert!(matches!(refused, Err(Refusal::Invalid(_))));
+        prop_assert_eq!(&world.rows, &rows);
+        world.settle();
+        for k in 0..shards {
+            let parts = world.shards[usize::from(k)].counters().count();
+            prop_assert!(parts >= 1);
+        }
+        check_rows(&world.rows);
+    }
+
+    #[test]
+    fn a_close_returns_every_unit_that_no_order_holds_and_later_endings_the_rest(
+        fates in prop::collection::vec(0usize..5, 0..12), shards in 1u16..4,
+    ) {
+        let mut world = World::open(shards, 2, &[40, 3]);
+        let mut orders = Vec::new();
+        for (who, fate) in fates.iter().enumerate() {
+            let wish = if fate % 2 == 0 { basket(&[(0, 1)]) } else { basket(&[(0, 1), (1, 1)]) };
+            world.click(&user(who), &key(0), &wish);
+            orders.push((world.order_id(&user(who), &key(0)), *fate));
+        }
+        world.drain();
+        for (number, (id, fate)) in orders.iter().enumerate() {
+            if *fate < 2 && world.rows.orders.contains_key(id) {
+                world.pay_order(*id, number);
+            }
+        }
+        close(&mut world);
+        world.now = START.after_ms(2 * HOLD_MS);
+        for (number, (id, fate)) in orders.iter().enumerate() {
+            if !world.rows.orders.contains_key(id) {
+                continue;
+            }
+            if *fate == 0 {
+                world.order_command(OrderCommand::Refund { order: *id, restock: Restock::Yes }).unwrap();
+                world.pay(PaymentCommand::Refunded { payment: common::payment(number) }).unwrap();
+            }
+            world.expire(vec![*id]);
+        }
+        for ((_, sku), row) in &world.rows.skus {
+            let held: u64 = world.rows.orders.values().flat_map(|order| order.held_lines()).filter(|line| line.sku == *sku).map(|line| u64::from(line.quantity)).sum();
+            prop_assert_eq!(row.pool + held, row.total);
+        }
+        for row in world.rows.stock.values() {
+            prop_assert_eq!(row.granted, row.consumed);
+        }
+        for k in 0..shards {
+            prop_assert_eq!(world.row(k).phase, Phase::Closed);
+        }
+    }
+
+    #[test]
+    fn invalid_rules_are_refused_with_nothing_written(
+        limit in 0u32..2, hold in prop_oneof![Just(HOLD_MS_MIN - 1), Just(HOLD_MS), Just(HOLD_MS_MAX + 1)],
+        shards in prop_oneof![Just(0), Just(1u16), Just(SHARDS_MAX + 1)], backwards in any::<bool>(), title in prop_oneof![Just(0), Just(1), Just(TEXT_MAX + 1)],
+    ) {
+        let ends_at = if backwards { START } else { START.after_ms(1) };
+        let new = doorbuster_core::sale::command::NewSale {
+            window: Window { starts_at: START, ends_at },
+            hold_ms: hold,
+            title: "t".repeat(title),
+            ..new_sale(shards, limit)
+        };
+        let valid = limit > 0 && hold == HOLD_MS && shards == 1 && !backwards && title == 1;
+        let outcome = transact(&Rows::default(), &Command::Sale(SaleCommand::Create(new)), START);
+        prop_assert_eq!(outcome.is_ok(), valid);
+        if !valid {
+            prop_assert!(matches!(outcome, Err(Refusal::Invalid(_))));
+        }
+    }
+
+    #[test]
+    fn a_basket_is_refused_for_the_first_thing_that_is_wrong(lines in prop::collection::vec((0usize..10, 0u32..QUANTITY_MAX + 2), 0..LINES_MAX + 2)) {
+        let lines: Vec<Line> = lines.iter().map(|(number, quantity)| Line { sku: sku(*number), quantity: *quantity }).collect();
+        let sound = (1..=LINES_MAX).contains(&lines.len())
+            && lines.iter().all(|line| (1..=QUANTITY_MAX).contains(&line.quantity))
+            && lines.iter().enumerate().all(|(n, line)| lines[..n].iter().all(|earlier| earlier.sku != line.sku));
+        match Basket::parse(&lines) {
+            Ok(basket) => {
+                prop_assert!(sound);
+                prop_assert_eq!(basket.lines(), &lines[..]);
+                let json = serde_json::to_string(&basket).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Basket>(&json).unwrap().body_hash(), basket.body_hash());
+            }
+            Err(BasketError::Empty) => prop_assert!(lines.is_empty()),
+            Err(BasketError::TooManyLines) => prop_assert!(lines.len() > LINES_MAX),
+            Err(_) => prop_assert!(!sound),
+        }
+    }
+}
+
+#[test]
+fn a_sale_moves_only_forward_and_needs_a_sku_to_open() {
+    let create = Command::Sale(SaleCommand::Create(new_sale(1, 2)));
+    let (rows, _, _) = transact(&Rows::default(), &create, START).unwrap();
+    let enter = |state| Command::Sale(SaleCommand::Enter { sale: sale(), state });
+    assert!(matches!(transact(&rows, &enter(SaleState::Open), START), Err(Refusal::SaleConflict(_))));
+    assert!(matches!(transact(&rows, &enter(SaleState::Stopped), START), Err(Refusal::SaleConflict(_))));
+    let mut world = World::open(1, 2, &[5]);
+    for (state, allowed) in [
+        (SaleState::Draft, false),
+        (SaleState::Open, true),
+        (SaleState::Stopped, true),
+        (SaleState::Open, true),
+        (SaleState::Closed, true),
+        (SaleState::Closed, true),
+        (SaleState::Open, false),
+        (SaleState::Stopped, false),
+    ] {
+        let outcome = world.sale(SaleCommand::Enter { sale: sale(), state });
+        assert_eq!(outcome.is_ok(), allowed, "{state:?}: {outcome:?}");
+    }
+    let late = [
+        SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: 1 },
+        SaleCommand::Distribute { sale: sale(), sku: sku(0) },
+        SaleCommand::AddSkus { sale: sale(), skus: vec![new_sku(1, 1)] },
+    ];
+    for command in late {
+        assert!(matches!(world.sale(command), Err(Refusal::SaleConflict(_))));
+    }
+}
+
+#[test]
+fn a_sale_is_created_once_and_never_with_other_rules() {
+    let mut world = World::open(2, 3, &[5]);
+    let rows = world.rows.clone();
+    world.sale(SaleCommand::Create(new_sale(2, 3))).unwrap();
+    assert_eq!(world.rows, rows);
+    for other in [new_sale(2, 4), new_sale(3, 3)] {
+        assert!(matches!(world.sale(SaleCommand::Create(other)), Err(Refusal::SaleConflict(_))));
+    }
+    assert_eq!(world.rows, rows);
+}
+
+#[test]
+fn operators_numbers_out_of_bounds_write_nothing() {
+    let mut world = World::open(1, 2, &[5]);
+    let rows = world.rows.clone();
+    let bad = [
+        SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: 0 },
+        SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: STOCK_MAX },
+        SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: u64::MAX },
+        SaleCommand::AddSkus { sale: sale(), skus: vec![new_sku(1, STOCK_MAX + 1)] },
+        SaleCommand::AddSkus {
+            sale: sale(),
+            skus: vec![doorbuster_core::sale::command::NewSku { price_minor: PRICE_MINOR_MAX + 1, ..new_sku(1, 1) }],
+        },
+        SaleCommand::AddSkus {
+            sale: sale(),
+            skus: vec![doorbuster_core::sale::command::NewSku { name: String::new(), ..new_sku(1, 1) }],
+        },
+    ];
+    for command in bad {
+        assert!(matches!(world.sale(command), Err(Refusal::Invalid(_))));
+    }
+    assert_eq!(world.sale(SaleCommand::TopUp { sale: sale(), sku: sku(7), quantity: 1 }), Err(Refusal::NoSku));
+    let nowhere = doorbuster_core::ids::SaleId::parse("nowhere").unwrap();
+    assert_eq!(world.sale(SaleCommand::TopUp { sale: nowhere, sku: sku(0), quantity: 1 }), Err(Refusal::NoSale));
+    assert_eq!(world.rows, rows);
+}
