@@ -7,6 +7,7 @@ use crate::problem::{Problem, Slug};
 use crate::token::Tokens;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::tables::{Reads, Rows};
+use doorbuster_core::limits::{USER_BURST, USER_PER_SECOND};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::receipt::ReceiptKey;
 use doorbuster_core::time::Now;
@@ -43,9 +44,8 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// A person clicks a few times a second; a browser with several tabs and retries some tens.
     fn default() -> Settings {
-        Settings { dev: false, clicks_per_second: 20, clicks_burst: 40 }
+        Settings { dev: false, clicks_per_second: USER_PER_SECOND, clicks_burst: USER_BURST }
     }
 }
 
@@ -113,7 +113,7 @@ pub type Shared = Arc<Api>;
 impl Api {
     /// Over these ports.
     pub fn shared(ports: Ports, secrets: Secrets, settings: Settings) -> Shared {
-        let door = Door::new(&settings, ports.env.as_ref());
+        let door = Door::new(&settings);
         Arc::new(Api {
             ports,
             tokens: Tokens::new(&secrets.tokens),

@@ -102,3 +102,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeJson
         Ok(MaybeJson(parse(&bytes)?))
     }
 }
+
+/// Problems that every route with a body shares.
+pub const PROBLEMS: [Slug; 5] =
+    [Slug::MalformedJson, Slug::UnknownField, Slug::InvalidValue, Slug::BodyTooLarge, Slug::UnsupportedMediaType];

@@ -42,6 +42,11 @@ pub struct Directory {
 }
 
 impl Known {
+    /// The SKUs, sorted.
+    pub fn skus(&self) -> &[SkuId] {
+        &self.skus
+    }
+
     /// Whether the sale has this SKU, as far as is known.
     pub fn has(&self, sku: SkuId) -> bool {
         self.skus.binary_search(&sku).is_ok()
@@ -88,7 +93,11 @@ impl Api {
     }
 
     /// Checks that the sale has these SKUs, looking again before it says no.
-    pub(crate) async fn check_skus(&self, known: &Known, skus: impl Iterator<Item = SkuId> + Clone) -> Result<(), Problem> {
+    pub(crate) async fn check_skus(
+        &self,
+        known: &Known,
+        skus: impl Iterator<Item = SkuId> + Clone,
+    ) -> Result<(), Problem> {
         if skus.clone().all(|sku| known.has(sku)) {
             return Ok(());
         }

@@ -1,1 +1,30 @@
+//! The HTTP API and the console, over the runtime's ports.
+//!
+//! Architecture invariant: this crate decides nothing about a unit. It parses at the edge, asks a port, and says what
+//! it was told; an unknown outcome is told as unknown.
 
+pub mod admin;
+pub mod api;
+mod board;
+pub mod body;
+mod directory;
+mod door;
+mod extract;
+mod fate;
+mod health;
+mod live;
+mod openapi;
+mod orders;
+pub mod payments;
+pub mod problem;
+pub mod reply;
+mod reservations;
+mod reserve;
+mod routes;
+mod schemas;
+mod server;
+mod shop;
+mod stamp;
+pub mod token;
+
+pub use server::{CONNECTIONS_MAX, serve, serve_on};

@@ -86,7 +86,10 @@ impl Body for StreamBody {
     type Data = Bytes;
     type Error = BrokenOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data).ok_or(BrokenOff)))
     }
 }

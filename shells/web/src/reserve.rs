@@ -14,7 +14,8 @@ use doorbuster_core::ids::{Key, OrderId, SaleId, ShardId, UserId};
 use doorbuster_core::ledger::basket::{Basket, BasketError, Line};
 use doorbuster_core::ledger::page::Acceptance;
 use doorbuster_core::ledger::reserve::{ReserveItem, ReserveRefusal};
-use doorbuster_core::time::Wall;
+use doorbuster_core::outcome::Outcome;
+use doorbuster_core::time::{Mono, Wall};
 use doorbuster_runtime::ports::admit::Admission;
 use doorbuster_runtime::telemetry::Metric;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
@@ -64,11 +65,11 @@ where
     let known = api.sale(SaleId::parse(sale).map_err(|_| Slug::UnknownSale)?).await?;
     api.check_skus(&known, basket.lines().iter().map(|line| line.sku)).await?;
     let order = OrderId::derive(known.row.id, known.row.shards, &caller.user, &key);
-    if let Some(sku) = api.door.latched(order.shard, &basket, now.mono) {
-        // The key may be known and deserve its first 202: only the shard can tell, so only a new click is latched.
+    if is_latched(api, order, &caller.user, &basket, now.mono).await {
         api.ports.telemetry.add(Metric::Latched, 1);
-        return Ok(sold_out(sku));
+        return Ok(Slug::SoldOut.reply());
     }
+    api.door.remember(order.reservation);
     let item = ReserveItem { id: order.reservation, user: caller.user, body: basket.body_hash(), basket };
     let admission = api.ports.admit.reserve(order.shard, item.clone()).await;
     settle(api, &known, order, item, admission).await
@@ -97,9 +98,7 @@ async fn settle(
         }
         Admission::Refused(refusal) => {
             telemetry.add(Metric::Refused, 1);
-            if let ReserveRefusal::SoldOut(sku) = refusal {
-                api.door.latch(order.shard, sku, &item.basket, api.now().mono);
-            }
+            api.door.refuse(api.now().mono, order, refusal, &item.basket);
             Ok(refused(refusal))
         }
         Admission::Overloaded => {
@@ -147,8 +146,15 @@ fn refused(refusal: ReserveRefusal) -> Reply {
     }
 }
 
-fn sold_out(_: doorbuster_core::ids::SkuId) -> Reply {
-    Slug::SoldOut.reply()
+/// Whether the click is refused as sold out without asking the shard. A known key deserves its first 202, so one that
+/// may be known asks all the same: one that this process has sent, or that stands on the caller's page.
+async fn is_latched(api: &Api, order: OrderId, user: &UserId, basket: &Basket, now: Mono) -> bool {
+    if !api.door.is_latched(now, order.shard, basket) || api.door.remembers(order.reservation) {
+        return false;
+    }
+    let page = api.ports.ledger.look_up(order.shard, user.clone(), order.reservation).await;
+    // A page that cannot be read may hold the key.
+    matches!(page, Outcome::Done(None))
 }
 
 /// No open epoch. A sale that is not recovering but over, or not yet prepared, says so; and an order row, where the

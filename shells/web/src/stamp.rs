@@ -13,7 +13,8 @@ pub fn write(out: &mut String, time: Wall) {
     let (year, month, day) = civil(days);
     let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
     let (second, millis) = (of_day / 1000 % 60, of_day % 1000);
-    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z").expect("a String takes it");
+    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        .expect("a String takes it");
 }
 
 /// The time as text.

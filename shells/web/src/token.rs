@@ -124,7 +124,9 @@ impl Verified {
 /// The last characters of a signature are as good as random. The very last one carries 4 bits only.
 fn slot_of(token: &[u8]) -> usize {
     let tail = &token[token.len().saturating_sub(9)..];
-    let mixed = tail.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    let mixed = tail
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     (mixed >> 32) as usize % REMEMBERED_MAX
 }
 

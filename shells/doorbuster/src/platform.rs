@@ -1,0 +1,110 @@
+//! All roles of the platform over the embedded ports, in one process.
+
+use crate::provider::SimulatedProvider;
+use doorbuster_core::ids::ShardId;
+use doorbuster_core::limits::GROUP_MAX;
+use doorbuster_embedded::data::DataDirectory;
+use doorbuster_embedded::rows::{RowsFeed, RowsStore};
+use doorbuster_embedded::server::{LogIntents, MemoryDelayQueue, ShardServer};
+use doorbuster_runtime::drive::{Stop, spawn};
+use doorbuster_runtime::env::SharedEnv;
+use doorbuster_runtime::ports::Unavailable;
+use doorbuster_runtime::ports::admit::Admit;
+use doorbuster_runtime::ports::store::Store;
+use doorbuster_runtime::roles::auditor::{self, Keepers, LiveCheck};
+use doorbuster_runtime::roles::lane::Lanes;
+use doorbuster_runtime::roles::settler::ClearLatch;
+use doorbuster_runtime::roles::{Ports, intake, keeper, payment, reaper, settler, shards, sweep};
+use doorbuster_runtime::telemetry::{Metric, Telemetry};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often the lag of intake is looked at.
+const LAG_LOOK: Duration = Duration::from_millis(500);
+
+/// The embedded ports, and what ends with them.
+pub struct Embedded {
+    /// What the roles stand on.
+    pub ports: Ports,
+    /// The log as intake reads it.
+    pub intents: LogIntents,
+    /// The thread of the shards' server: it ends when every port is dropped, and closes the log.
+    pub server: JoinHandle<()>,
+}
+
+/// Builds the ports over an open data directory.
+pub fn embed(data: DataDirectory, env: SharedEnv, webhooks: SocketAddr, webhook_secret: Vec<u8>) -> Embedded {
+    let telemetry = Telemetry::shared();
+    let rows: RowsStore = data.rows;
+    let (ledger, intents, server) = ShardServer::start(data.log, rows.clone(), env.clone(), telemetry.clone());
+    let ports = Ports {
+        env: env.clone(),
+        telemetry: telemetry.clone(),
+        store: Arc::new(rows.clone()),
+        ledger: Arc::new(ledger),
+        intents: Arc::new(intents.clone()),
+        feed: Arc::new(RowsFeed::new(rows)),
+        delay: Arc::new(MemoryDelayQueue::new(env.clone(), telemetry)),
+        provider: Arc::new(SimulatedProvider::new(env, webhooks, webhook_secret)),
+    };
+    Embedded { ports, intents, server }
+}
+
+/// What the edge needs of the running roles.
+pub struct Running {
+    /// The lanes.
+    pub admit: Arc<dyn Admit>,
+    /// The live oracle.
+    pub verdicts: watch::Receiver<Vec<LiveCheck>>,
+    /// The keepers, by shard.
+    pub keepers: Keepers,
+}
+
+/// Starts every role. The memory of the last process is gone: its delay queue is filled again from the index of due
+/// orders before anything new is scheduled, and the keepers end its epochs.
+pub async fn start(embedded: &Embedded, clear_latch: ClearLatch, stop: &Stop) -> Result<Running, Unavailable> {
+    let ports = &embedded.ports;
+    for shard in all_shards(ports.store.as_ref()).await? {
+        sweep::refill(ports, shard).await?;
+    }
+    intake::start(ports, stop).await?;
+    reaper::start(ports, stop).await?;
+    sweep::start(ports, stop);
+    settler::start(ports, stop, clear_latch);
+    let keepers = start_keepers(ports, stop);
+    let admit: Arc<dyn Admit> = Arc::new(Lanes::new(ports.clone(), stop.clone(), GROUP_MAX));
+    payment::start(ports, admit.clone(), stop);
+    let verdicts = auditor::start(ports, keepers.clone(), stop);
+    watch_lag(embedded.intents.clone(), ports.telemetry.clone(), stop.clone());
+    Ok(Running { admit, verdicts, keepers })
+}
+
+async fn all_shards(store: &dyn Store) -> Result<Vec<ShardId>, Unavailable> {
+    let sales = store.snapshot().await?.sales().await?;
+    Ok(sales.iter().flat_map(|sale| (0..sale.shards).map(|k| ShardId { sale: sale.id, k })).collect())
+}
+
+fn start_keepers(ports: &Ports, stop: &Stop) -> Keepers {
+    let keepers = Keepers::default();
+    let (started, of, until) = (keepers.clone(), ports.clone(), stop.clone());
+    shards::follow(ports, stop, move |shard| {
+        let events = keeper::start(shard, &of, &until);
+        started.lock().expect("no holder of this lock panics").insert(shard, events);
+    });
+    keepers
+}
+
+fn watch_lag(intents: LogIntents, telemetry: Arc<Telemetry>, mut stop: Stop) {
+    spawn(async move {
+        while !*stop.borrow() {
+            if let Ok(lag) = intents.lag() {
+                telemetry.set(Metric::IntakeLag, lag);
+            }
+            // A stop or the pause, whichever comes first.
+            let _ = tokio::time::timeout(LAG_LOOK, stop.changed()).await;
+        }
+    });
+}

@@ -1,0 +1,64 @@
+//! Whether the process lives, is ready, and what it has counted.
+
+use crate::api::Shared;
+use crate::problem::{Answer, Slug};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use doorbuster_core::database::rows::{Phase, SaleRow, SaleState};
+use doorbuster_core::database::tables::Reads;
+use doorbuster_core::ids::ShardId;
+use doorbuster_core::limits::PRELOAD_MS;
+use doorbuster_core::time::Wall;
+use doorbuster_runtime::telemetry::{Kind, Metric, Telemetry};
+use http::header::CONTENT_TYPE;
+use serde_json::json;
+use std::fmt::Write;
+
+/// `GET /healthz`
+pub async fn alive() -> &'static str {
+    "alive\n"
+}
+
+/// `GET /readyz`
+pub async fn ready(State(api): State<Shared>) -> Answer {
+    let snapshot = api.snapshot().await?;
+    let wall = api.now().wall;
+    let sales = snapshot.sales().await?;
+    let due = sales.iter().filter(|sale| is_due(sale, wall));
+    let shards = due.flat_map(|sale| (0..sale.shards).map(|k| ShardId { sale: sale.id, k })).collect();
+    let rows = snapshot.read(Reads { shards, ..Reads::default() }).await?;
+    let waiting: Vec<String> =
+        rows.shards.values().filter(|row| row.phase != Phase::Open).map(|row| row.id.to_string()).collect();
+    if waiting.is_empty() {
+        return Ok(Json(json!({"ready": true, "shards_open": rows.shards.len()})).into_response());
+    }
+    Err(Slug::NotReady.because("Some shards of open sales do not sell now.").with("shards", waiting))
+}
+
+/// Whether the sale's shards should be open: they are loaded some time before its start.
+fn is_due(sale: &SaleRow, wall: Wall) -> bool {
+    let began = wall.after_ms(PRELOAD_MS) >= sale.window.starts_at && wall < sale.window.ends_at;
+    matches!(sale.state, SaleState::Open | SaleState::Stopped) && began
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(api): State<Shared>) -> Response {
+    let text = exposition(&api.ports.telemetry);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+/// The Prometheus text format, version 0.0.4.
+fn exposition(telemetry: &Telemetry) -> String {
+    let mut text = String::with_capacity(4096);
+    for metric in Metric::ALL {
+        let kind = match metric.kind() {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let (name, help, value) = (metric.name(), metric.help(), telemetry.read(*metric));
+        write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n")
+            .expect("a String takes every write");
+    }
+    text
+}

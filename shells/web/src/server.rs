@@ -1,0 +1,144 @@
+//! Connections: accepted up to a bound, served by hyper, drained at the end.
+
+use crate::api::Shared;
+use crate::problem::Slug;
+use crate::reply::{Infallibly, Reply, ReplyBody};
+use crate::{reserve, routes};
+use axum::Router;
+use axum::serve::{Listener, ListenerExt};
+use doorbuster_runtime::drive::{Stop, spawn};
+use doorbuster_runtime::telemetry::Metric;
+use http::{Method, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service;
+
+/// Connections at once: each holds some 20 KiB of buffers while it works, and a file descriptor. Above it, the kernel's
+/// backlog waits, which costs this process nothing.
+pub const CONNECTIONS_MAX: u32 = 10_000;
+/// Headers of one request; a browser sends some 20.
+const HEADERS_MAX: usize = 64;
+/// Bytes of one request's head: a token and a few cookies fit. Also the reading buffer of one connection.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// A head that takes longer, and a kept connection that is silent for longer, is closed: slow senders hold no slot.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A request is answered within this, or told that it took too long.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// An import carries megabytes over whatever line the operator has.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Requests in flight at the stop may take this long: as long as a request may take at all.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves until told to stop; returns when the requests in flight are answered, or after ten seconds.
+pub async fn serve(listener: tokio::net::TcpListener, api: Shared, stop: Stop) {
+    // Answers are small and whole: waiting for more to send would only delay them.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection went away while it was accepted");
+        }
+    });
+    serve_on(listener, api, stop).await;
+}
+
+/// The same over any listener: the simulator brings its own.
+pub async fn serve_on<L: Listener>(mut listener: L, api: Shared, mut stop: Stop) {
+    let router = routes::router(api.clone());
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    loop {
+        let accepted = async {
+            let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+            (slot, listener.accept().await.0)
+        };
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            (slot, io) = accepted => {
+                spawn(connection(io, api.clone(), router.clone(), stop.clone(), slot));
+            }
+        }
+    }
+    drop(listener);
+    api.closing.send_replace(true);
+    // Every slot back means every connection ended. Those that remain are cut when their tasks' runtime ends.
+    if tokio::time::timeout(DRAIN_TIMEOUT, slots.acquire_many(CONNECTIONS_MAX)).await.is_err() {
+        tracing::warn!("some requests were not finished in time");
+    }
+}
+
+async fn connection<I>(io: I, api: Shared, router: Router, mut stop: Stop, slot: OwnedSemaphorePermit)
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(api.clone(), router.clone(), request));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        // A date is required of origin servers that have a clock (RFC 9110 section 6.6.1); the simulated world has its own.
+        .auto_date_header(false)
+        .pipeline_flush(true);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+    drop(slot);
+}
+
+/// A stop whose sender is gone is a stop too.
+async fn stopped(stop: &mut Stop) {
+    drop(stop.wait_for(|stopped| *stopped).await);
+}
+
+async fn answer(api: Shared, router: Router, request: Request<Incoming>) -> Infallibly<Reply> {
+    api.ports.telemetry.add(Metric::Requests, 1);
+    if request.method() == Method::POST && reserve::sale_of(request.uri().path()).is_some() {
+        let (head, body) = request.into_parts();
+        let sale = reserve::sale_of(head.uri.path()).expect("it was just seen");
+        let reply = reserve::answer(&api, sale, &head.headers, body);
+        // A reservation that was cut off may have been taken.
+        return Ok(guard(reply, REQUEST_TIMEOUT, Slug::OutcomeUnknown).await);
+    }
+    let limit = if request.uri().path().ends_with("/import") { IMPORT_TIMEOUT } else { REQUEST_TIMEOUT };
+    Ok(guard(routed(router, request), limit, Slug::TimedOut).await)
+}
+
+fn routed(mut router: Router, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Reply> + Send>> {
+    // Boxed, so that the hot route's future does not carry the router's.
+    Box::pin(async move {
+        let Ok(response) = router.call(request).await;
+        response.map(ReplyBody::Routed)
+    })
+}
+
+/// Bounds the time of an answer, and turns a panic of ours into an answer: one buyer's request ends, no other.
+async fn guard(reply: impl Future<Output = Reply>, limit: Duration, late: Slug) -> Reply {
+    let mut reply = pin!(reply);
+    let contained = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| reply.as_mut().poll(context))) {
+        Ok(Poll::Ready(reply)) => Poll::Ready(reply),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(_) => {
+            tracing::error!("a handler panicked");
+            Poll::Ready(Slug::Internal.reply())
+        }
+    });
+    tokio::time::timeout(limit, contained).await.unwrap_or_else(|_| late.reply())
+}
