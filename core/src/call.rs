@@ -108,9 +108,7 @@ impl Call {
 }
 
 /// The earliest of these times, with its reason.
-pub fn earliest(
-    times: impl IntoIterator<Item = (Option<Mono>, &'static str)>,
-) -> Option<(Mono, &'static str)> {
+pub fn earliest(times: impl IntoIterator<Item = (Option<Mono>, &'static str)>) -> Option<(Mono, &'static str)> {
     times.into_iter().filter_map(|(at, why)| at.map(|at| (at, why))).min()
 }
 

@@ -3,13 +3,16 @@
 //! Work of different shards is done side by side, work of one shard in order; an offset is committed only after all
 //! records before it are done (S10). A revoked partition takes its lanes along, so answers to its work find nobody.
 
+mod assigned;
+
 use crate::call::{Call, earliest};
 use crate::ids::ShardId;
-use crate::limits::{FETCH_RECORDS_MAX, IDLE_POLL_MS, INBOX_RECORDS_MAX};
+use crate::limits::IDLE_POLL_MS;
 use crate::machine::Ticket;
 use crate::outcome::Outcome;
 use crate::rng::Rng;
 use crate::time::Mono;
+use assigned::Assigned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -141,19 +144,6 @@ pub struct Lane<T> {
     /// How many of the first are being worked on.
     taken: usize,
     call: Call,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Assigned {
-    next: Offset,
-    committed: Offset,
-    /// The place that an open commit asks for.
-    committing: Offset,
-    /// Fetched records and whether they are done, in order.
-    unfinished: VecDeque<(Offset, bool)>,
-    fetch: Call,
-    commit: Call,
-    aside: BTreeMap<Offset, Call>,
 }
 
 /// All partitions of one consumer.
@@ -304,16 +294,7 @@ impl<T> Inbox<T> {
     fn assign(&mut self, now: Mono, partition: Partition, from: Offset) {
         // A second assignment without a revocation begins anew: what was done beyond `from` is done again.
         self.revoke(partition);
-        let assigned = Assigned {
-            next: from,
-            committed: from,
-            committing: from,
-            unfinished: VecDeque::new(),
-            fetch: Call::due(now),
-            commit: Call::QUIET,
-            aside: BTreeMap::new(),
-        };
-        self.partitions.insert(partition, assigned);
+        self.partitions.insert(partition, Assigned::new(from, now));
     }
 
     fn revoke(&mut self, partition: Partition) {
@@ -390,61 +371,5 @@ impl<T> Inbox<T> {
         let id = self.flights.remove(&ticket)?;
         let lane = self.lanes.get_mut(&id)?;
         lane.call.take(ticket).then_some(id)
-    }
-}
-
-impl Assigned {
-    fn pump(&mut self, now: Mono, partition: Partition, tickets: &mut Ticket, out: &mut Vec<Effect>) {
-        for (offset, call) in self.aside.iter_mut().filter(|(_, call)| call.is_due(now)) {
-            let ticket = call.ask(now, tickets.advance());
-            out.push(Effect::SetAside { ticket, partition, offset: *offset });
-        }
-        if self.committable() > self.committed && self.commit.is_quiet() {
-            self.commit = Call::due(now);
-        }
-        if self.commit.is_due(now) {
-            let ticket = self.commit.ask(now, tickets.advance());
-            self.committing = self.committable();
-            out.push(Effect::Commit { ticket, partition, next: self.committing });
-        }
-        let room = INBOX_RECORDS_MAX.saturating_sub(self.unfinished.len());
-        if self.fetch.is_due(now) && room > 0 {
-            let ticket = self.fetch.ask(now, tickets.advance());
-            let limit = room.min(FETCH_RECORDS_MAX);
-            out.push(Effect::Fetch { ticket, partition, from: self.next, limit });
-        }
-    }
-
-    /// A full inbox waits for its records to be done, not for the clock.
-    fn fetch_at(&self) -> Option<Mono> {
-        let full = self.unfinished.len() >= INBOX_RECORDS_MAX;
-        if full { None } else { self.fetch.wake_at() }
-    }
-
-    /// `false` for a record that was delivered before.
-    fn deliver(&mut self, offset: Offset) -> bool {
-        let fresh = offset >= self.next;
-        if fresh {
-            self.next = offset.next();
-            self.unfinished.push_back((offset, false));
-        }
-        fresh
-    }
-
-    fn finish(&mut self, offset: Offset) {
-        let index = self.unfinished.binary_search_by_key(&offset, |(offset, _)| *offset);
-        let index = index.expect("only delivered records are finished");
-        self.unfinished[index].1 = true;
-        if index > 0 {
-            return;
-        }
-        while self.unfinished.front().is_some_and(|(_, done)| *done) {
-            self.unfinished.pop_front();
-        }
-    }
-
-    /// The place up to which everything is done.
-    fn committable(&self) -> Offset {
-        self.unfinished.front().map_or(self.next, |(offset, _)| *offset)
     }
 }

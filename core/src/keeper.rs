@@ -72,7 +72,9 @@ enum Work {
     Load,
     Open,
     /// Whether the pause is the first step of closing.
-    SetState { closing: bool },
+    SetState {
+        closing: bool,
+    },
     ReadRange,
     /// The SKUs still to be withdrawn of a closing shard.
     WithdrawAll(Vec<SkuId>),
@@ -158,13 +160,7 @@ impl Keeper {
         self.ask(now, Work::Apply(step), |ticket| KeeperEffect::Apply(ticket, command), out);
     }
 
-    fn ask(
-        &mut self,
-        now: Now,
-        work: Work,
-        effect: impl FnOnce(Ticket) -> KeeperEffect,
-        out: &mut Vec<KeeperEffect>,
-    ) {
+    fn ask(&mut self, now: Now, work: Work, effect: impl FnOnce(Ticket) -> KeeperEffect, out: &mut Vec<KeeperEffect>) {
         let patience_ms = if work == Work::Load { LOAD_ANSWER_MS } else { ANSWER_MS_MAX };
         self.owes = work.name().or(self.owes);
         let ticket = self.tickets.advance();
@@ -234,8 +230,7 @@ impl Keeper {
         } else if self.lease.is_due(now) {
             let ticket = self.tickets.advance();
             self.lease.ask(now, ticket);
-            let command =
-                LadderCommand { shard: self.shard, owner: Some(self.owner), step: LadderStep::KeepLease };
+            let command = LadderCommand { shard: self.shard, owner: Some(self.owner), step: LadderStep::KeepLease };
             out.push(KeeperEffect::Apply(ticket, command));
         }
     }

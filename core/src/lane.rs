@@ -8,9 +8,7 @@ mod slots;
 use crate::keeper::pace::Pace;
 use crate::ledger::reserve::{ItemReply, ReserveItem};
 use crate::ledger::shard::{Fence, Fenced};
-use crate::limits::{
-    GROUP_MAX, LANE_ANSWER_MS, LANE_FLIGHTS_MAX, LANE_PATIENCE_MS, LANE_TRIES_MAX, LANE_WAITING_MAX,
-};
+use crate::limits::{GROUP_MAX, LANE_ANSWER_MS, LANE_FLIGHTS_MAX, LANE_PATIENCE_MS, LANE_TRIES_MAX, LANE_WAITING_MAX};
 use crate::machine::{Machine, Ticket};
 use crate::outcome::Outcome;
 use crate::time::{Mono, Now};
@@ -37,8 +35,13 @@ pub struct Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Row {
     /// Not OPEN when last read, or never read: to be read at this time, if anybody waits.
-    Unknown { read_at: Mono },
-    Asked { ticket: Ticket, until: Mono },
+    Unknown {
+        read_at: Mono,
+    },
+    Asked {
+        ticket: Ticket,
+        until: Mono,
+    },
     Open(Fence),
 }
 
@@ -177,10 +180,12 @@ impl Lane {
         }
     }
 
-    /// Nothing was taken: the reservations wait again, at the front, for the row's next word.
+    /// Nothing was taken by this sending: the reservations wait again, at the front, for the row's next word.
     fn fenced(&mut self, now: Now, flight: Flight) {
         for slot in flight.slots.into_iter().rev() {
-            self.waiting.push_front(slot);
+            // What an earlier sending may have taken stays apart from what was certainly not taken.
+            let queue = if self.slots.was_lost(slot) { &mut self.again } else { &mut self.waiting };
+            queue.push_front(slot);
         }
         if self.row == Row::Open(flight.fence) {
             // With a pause: the row may name the lost memory for another second, and each try would be fenced again.
@@ -232,8 +237,7 @@ impl Lane {
             && self.slots.patience(slot) <= now.mono
         {
             self.waiting.pop_front();
-            let answer = if self.slots.was_lost(slot) { LaneAnswer::Unknown } else { LaneAnswer::NotReady };
-            self.answer(slot, answer, out);
+            self.answer(slot, LaneAnswer::NotReady, out);
         }
     }
 

@@ -51,7 +51,9 @@ impl Naive {
     }
 
     fn one(&self, now: Wall, who: usize, item: &ReserveItem, acceptance: Acceptance) -> ItemReply {
-        use ReserveRefusal::{Ended, KeyReused, KeysExhausted, LimitReached, NotReady, NotStarted, SoldOut, Stopped, UnknownSku};
+        use ReserveRefusal::{
+            Ended, KeyReused, KeysExhausted, LimitReached, NotReady, NotStarted, SoldOut, Stopped, UnknownSku,
+        };
         if self.state == ShardState::Loading {
             return ItemReply::Refused(NotReady);
         }
@@ -67,11 +69,13 @@ impl Naive {
             ShardState::Open if now >= END => Some(Ended),
             ShardState::Open if own.len() >= KEYS_MAX => Some(KeysExhausted),
             ShardState::Open if held + item.basket.units() > LIMIT => Some(LimitReached),
-            ShardState::Open => item.basket.lines().iter().find_map(|line| match self.available.get(number(line.sku)) {
-                None => Some(UnknownSku(line.sku)),
-                Some(available) if *available < u64::from(line.quantity) => Some(SoldOut(line.sku)),
-                Some(_) => None,
-            }),
+            ShardState::Open => {
+                item.basket.lines().iter().find_map(|line| match self.available.get(number(line.sku)) {
+                    None => Some(UnknownSku(line.sku)),
+                    Some(available) if *available < u64::from(line.quantity) => Some(SoldOut(line.sku)),
+                    Some(_) => None,
+                })
+            }
         };
         refusal.map_or(ItemReply::Accepted(acceptance), ItemReply::Refused)
     }
@@ -127,10 +131,13 @@ fn open(stock: &[u64]) -> (Shard, Naive) {
     (shard, naive)
 }
 
+/// User, key, lines.
+type Wish = (usize, usize, Vec<(usize, u32)>);
+
 #[derive(Clone, Debug)]
 enum Step {
-    /// user, key, lines, as one batch
-    Reserve(Vec<(usize, usize, Vec<(usize, u32)>)>, u64),
+    /// One batch, and the server's clock.
+    Reserve(Vec<Wish>, u64),
     Settle(usize, usize, u64),
     Pause(bool),
     Grant(usize, u64, u64),
@@ -138,7 +145,7 @@ enum Step {
     Seal,
 }
 
-fn click() -> impl Strategy<Value = (usize, usize, Vec<(usize, u32)>)> {
+fn click() -> impl Strategy<Value = Wish> {
     let lines = prop::sample::subsequence(vec![0usize, 1, 2], 1..=2)
         .prop_flat_map(|skus| {
             let length = skus.len();
@@ -376,5 +383,8 @@ fn a_ninth_key_is_refused_even_when_all_the_others_have_ended() {
     let ninth = shard.reserve(FENCE, START, &[item(&buyer, &key(KEYS_MAX), &basket(&[(0, 1)]))]).unwrap();
     assert_eq!(ninth.replies, [ItemReply::Refused(ReserveRefusal::KeysExhausted)]);
     let first = shard.reserve(FENCE, END, &[item(&buyer, &key(0), &basket(&[(0, 1)]))]).unwrap();
-    assert!(matches!(first.replies[0], ItemReply::Replayed(_)), "an ended key is answered as before, after the window too");
+    assert!(
+        matches!(first.replies[0], ItemReply::Replayed(_)),
+        "an ended key is answered as before, after the window too"
+    );
 }

@@ -2,6 +2,10 @@
 
 #[path = "machines_control/hosts.rs"]
 mod hosts;
+#[path = "machines_control/lanes.rs"]
+mod lanes;
+#[path = "machines_control/payments.rs"]
+mod payments;
 #[path = "machines_control/world.rs"]
 mod world;
 
@@ -119,7 +123,7 @@ fn a_new_shard_opens_and_reopens_after_its_server_is_lost() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_epoch_opens_twice_no_unit_is_lost_and_the_shard_sells_again(seed: u64) {

@@ -1,1 +1,3 @@
+//! The simulator: worlds in which the product's own decisions run under every kind of trouble.
 
+pub mod explore;

@@ -4,7 +4,7 @@
 //! replayed by the shard alone, so a caller that may be retrying an accepted key must be let through.
 
 use crate::ids::{ShardId, SkuId};
-use crate::limits::{LANE_ANSWER_MS, LATCHES_MAX, LATCH_MS};
+use crate::limits::{LANE_ANSWER_MS, LATCH_MS, LATCHES_MAX};
 use crate::time::Mono;
 use std::collections::BTreeMap;
 

@@ -31,11 +31,9 @@ impl Standing {
         let Some(row) = row else { return Standing::Missing };
         match row.status {
             Status::PendingPayment => Standing::Unpaid { remaining_ms: row.expires_at.0.saturating_sub(at.0) },
-            Status::Paid
-            | Status::Cancelled(_)
-            | Status::Refunding(_)
-            | Status::Refunded(_)
-            | Status::Rejected(_) => Standing::Settled,
+            Status::Paid | Status::Cancelled(_) | Status::Refunding(_) | Status::Refunded(_) | Status::Rejected(_) => {
+                Standing::Settled
+            }
         }
     }
 
@@ -129,8 +127,7 @@ impl Claims {
     pub fn refused(&mut self, now: Mono) {
         let Stage::Expiring(tasks) = &mut self.stage else { return };
         let tasks = std::mem::take(tasks);
-        self.stage =
-            Stage::Completing(tasks.into_iter().map(|task| completion(task, Some(POSTPONE_MS))).collect());
+        self.stage = Stage::Completing(tasks.into_iter().map(|task| completion(task, Some(POSTPONE_MS))).collect());
         self.call.again_at(now);
     }
 
@@ -139,7 +136,8 @@ impl Claims {
         let Stage::Looking(tasks) = &mut self.stage else { return };
         let tasks = std::mem::take(tasks);
         assert_eq!(tasks.len(), standings.len(), "one standing per order");
-        let completions = tasks.into_iter().zip(standings).map(|(task, standing)| completion(task, standing.again_ms()));
+        let completions =
+            tasks.into_iter().zip(standings).map(|(task, standing)| completion(task, standing.again_ms()));
         self.stage = Stage::Completing(completions.collect());
         self.call.again_at(now);
     }

@@ -186,10 +186,8 @@ impl Sweep {
 }
 
 fn answered(rounds: &mut BTreeMap<ShardId, Round>, ticket: Ticket, shard: ShardId) -> Option<&mut Round> {
-    rounds.get_mut(&shard).filter(|round| round.owns(ticket)).map(|round| {
-        round.call.take(ticket);
-        round
-    })
+    let round = rounds.get_mut(&shard)?;
+    round.call.take(ticket).then_some(round)
 }
 
 impl Round {

@@ -194,8 +194,11 @@ impl Tail {
             Drain::Published { resend_at } if resend_at <= now => self.drain = Drain::Ready,
             Drain::Idle | Drain::Draining { .. } | Drain::Ready | Drain::Flying | Drain::Published { .. } => {}
         }
-        if self.ack_target() > self.acked && self.ack_call.is_quiet() {
-            self.ack_call = Call::due(now);
+        match self.ack_target() > self.acked {
+            true if self.ack_call.is_quiet() => self.ack_call = Call::due(now),
+            // The memory's own mark was found further on, or the phase forbids it now.
+            false if self.ack_call.is_due(now) || !self.ack_call.is_asked() => self.ack_call.rest(),
+            true | false => {}
         }
     }
 
@@ -312,7 +315,10 @@ impl Tail {
     /// Bounds and order, in O(1).
     pub fn check(&self) {
         assert!(self.buffer.len() <= LOG_PAGE_MAX, "read entries are bounded");
-        assert!(self.acking <= self.published || self.acking <= self.acked, "nothing is acknowledged before its publication (S10)");
+        assert!(
+            self.acking <= self.published || self.acking <= self.acked,
+            "nothing is acknowledged before its publication (S10)"
+        );
         if let (Some(first), Some(place)) = (self.buffer.front(), self.place) {
             assert_eq!(first.seq.0 + self.buffer.len() as u64, place.0 + 1, "the buffer is contiguous up to its place");
         }

@@ -101,7 +101,9 @@ impl Keeper {
     fn withdrew(&mut self, now: Now, seq: Option<Seq>) {
         let epoch = self.row().expect("a run withdraws after it has read").epoch;
         self.rebalance = match (self.rebalance, seq) {
-            (Some(wish), Some(seq)) if wish.distribute => Some(super::Rebalance { taken_at: Some((epoch, seq)), ..wish }),
+            (Some(wish), Some(seq)) if wish.distribute => {
+                Some(super::Rebalance { taken_at: Some((epoch, seq)), ..wish })
+            }
             (Some(_) | None, _) => None,
         };
         self.finish(now);

@@ -71,6 +71,8 @@ impl Page {
 
     pub(super) fn insert(&mut self, record: Record) {
         assert!(self.find(record.id).is_none(), "a key has one record");
+        // Most users have one record: room for four, a vector's first step, would be most of a shard's memory.
+        self.records.reserve_exact(1);
         self.records.push(record);
     }
 

@@ -4,8 +4,8 @@ mod line;
 mod text;
 
 pub use line::{
-    AuditLine, CounterLine, DelayLine, DelayPlace, LogLine, MemoryLine, MetaLine, NamedStatus, OrderLine, QuotaLine, ShardLine,
-    StockLine, lines,
+    AuditLine, CounterLine, DelayLine, DelayPlace, LogLine, MemoryLine, MetaLine, NamedStatus, OrderLine, QuotaLine,
+    ShardLine, StockLine, lines,
 };
 
 use crate::database::rows::{PaymentRow, SaleRow, SkuRow};

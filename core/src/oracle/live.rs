@@ -19,9 +19,9 @@ pub fn consumed_within_granted(shard: ShardId, stock: &[(SkuId, StockRow)]) -> C
 
 /// I2 of one SKU: its row and the stock rows of all shards, from one snapshot.
 pub fn granted_and_pool_are_total(row: &SkuRow, stock: impl Iterator<Item = StockRow>) -> Checked {
-    let granted: u64 = stock.map(|row| row.granted).sum();
+    let granted: u128 = stock.map(|row| u128::from(row.granted)).sum();
     let mut findings = Findings::default();
-    findings.expect(granted + row.pool == row.total, row.sku, || {
+    findings.expect(granted + u128::from(row.pool) == u128::from(row.total), row.sku, || {
         format!("granted {granted} + pool {} is not total {}", row.pool, row.total)
     });
     findings.judge()
@@ -31,7 +31,7 @@ pub fn granted_and_pool_are_total(row: &SkuRow, stock: impl Iterator<Item = Stoc
 pub fn granted_is_available_and_live(shard: ShardId, counters: impl Iterator<Item = (SkuId, Counter)>) -> Checked {
     let mut findings = Findings::default();
     for (sku, counter) in counters {
-        let whole = counter.granted == counter.available + counter.live;
+        let whole = counter.available.checked_add(counter.live) == Some(counter.granted);
         findings.expect(whole, format_args!("{shard}, {sku}"), || format!("{counter:?}"));
     }
     findings.judge()

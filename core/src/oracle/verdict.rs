@@ -116,7 +116,6 @@ impl From<Missing> for Judgement {
 }
 
 impl Judgement {
-
     /// Whether it was broken.
     pub fn is_red(&self) -> bool {
         matches!(self, Judgement::Red { .. })
@@ -180,7 +179,10 @@ pub struct Verdict {
 impl Verdict {
     /// The judgement of this invariant; not checked when it was not judged.
     pub fn of(&self, check: Check) -> Judgement {
-        self.judgements.get(&check).cloned().unwrap_or_else(|| Missing("this check was not asked for".to_owned()).into())
+        self.judgements
+            .get(&check)
+            .cloned()
+            .unwrap_or_else(|| Missing("this check was not asked for".to_owned()).into())
     }
 
     /// Whether nothing is red. What was not checked does not count as green: see [`Verdict::unchecked`].

@@ -6,7 +6,9 @@ use doorbuster_core::database::decide::{decide, reads};
 use doorbuster_core::database::event::Event;
 use doorbuster_core::database::rows::{AckLevel, Currency, OrderRow, Phase, SaleState, SealReason, ShardRow, StockRow};
 use doorbuster_core::database::tables::{Rows, View};
-use doorbuster_core::ids::{Key, Nonce, OrderId, PaymentId, ProductId, ReservationId, SaleId, ServerId, ShardId, SkuId, UserId};
+use doorbuster_core::ids::{
+    Key, Nonce, OrderId, PaymentId, ProductId, ReservationId, SaleId, ServerId, ShardId, SkuId, UserId,
+};
 use doorbuster_core::intake::{IntakeBatch, IntakeReport};
 use doorbuster_core::ledger::basket::{Basket, Line};
 use doorbuster_core::ledger::entry::{Entry, Intent};
@@ -45,7 +47,8 @@ pub fn payment(number: usize) -> PaymentId {
 }
 
 pub fn basket(lines: &[(usize, u32)]) -> Basket {
-    let lines: Vec<Line> = lines.iter().map(|(number, quantity)| Line { sku: sku(*number), quantity: *quantity }).collect();
+    let lines: Vec<Line> =
+        lines.iter().map(|(number, quantity)| Line { sku: sku(*number), quantity: *quantity }).collect();
     Basket::parse(&lines).unwrap()
 }
 

@@ -19,10 +19,23 @@ use doorbuster_core::settler::{Settler, SettlerEffect, SettlerEvent, ShardChange
 pub const KEEPERS: usize = 2;
 
 pub enum Task {
-    Keeper { who: usize, life: u64, effect: KeeperEffect },
+    Keeper {
+        who: usize,
+        life: u64,
+        effect: KeeperEffect,
+    },
     /// A load whose snapshot was read and whose chunks are still on their way.
-    Stream { who: usize, life: u64, ticket: Ticket, fence: Fence, chunks: Vec<Chunk> },
-    Settler { life: u64, effect: SettlerEffect },
+    Stream {
+        who: usize,
+        life: u64,
+        ticket: Ticket,
+        fence: Fence,
+        chunks: Vec<Chunk>,
+    },
+    Settler {
+        life: u64,
+        effect: SettlerEffect,
+    },
 }
 
 pub struct Hosts {
@@ -43,7 +56,11 @@ pub struct Hosts {
 
 impl Hosts {
     pub fn new(seed: u64) -> Hosts {
-        let mut world = World::new(seed);
+        Hosts::around(World::new(seed))
+    }
+
+    /// Fresh keepers and a fresh settler in a world that has a past.
+    pub fn around(mut world: World) -> Hosts {
         let keepers = (0..KEEPERS).map(|_| Keeper::new(shard(), world.rng.draw(), world.rng.draw())).collect();
         let settler = Settler::new(world.rng.draw());
         let kindness = 1 << (2 * world.below(4));
@@ -195,6 +212,17 @@ impl Hosts {
                 let outcome = opened.map_or_else(Outcome::Refused, Outcome::Done);
                 KeeperEvent::Opened { ticket, outcome: self.unknown(outcome) }
             }
+            KeeperEffect::SetState { .. }
+            | KeeperEffect::ReadRange(_)
+            | KeeperEffect::Withdraw { .. }
+            | KeeperEffect::Distribute { .. } => self.perform_small(effect),
+            KeeperEffect::Explain(_) => return,
+        };
+        self.answer_keeper(who, life, event);
+    }
+
+    fn perform_small(&mut self, effect: KeeperEffect) -> KeeperEvent {
+        match effect {
             KeeperEffect::SetState { ticket, fence, paused } => {
                 let set = self.world.server.set_state(fence, paused);
                 let outcome = set.map_or_else(Outcome::Refused, Outcome::Done);
@@ -222,9 +250,15 @@ impl Hosts {
                 };
                 KeeperEvent::Distributed { ticket, outcome }
             }
-            KeeperEffect::Explain(_) => return,
-        };
-        self.answer_keeper(who, life, event);
+            KeeperEffect::ReadRow(_)
+            | KeeperEffect::Apply(..)
+            | KeeperEffect::AskServer(_)
+            | KeeperEffect::Seal { .. }
+            | KeeperEffect::Drain { .. }
+            | KeeperEffect::Load { .. }
+            | KeeperEffect::Open { .. }
+            | KeeperEffect::Explain(_) => unreachable!("performed by the caller"),
+        }
     }
 
     fn apply(&mut self, command: &Command) -> Outcome<ShardRow, Refusal> {
@@ -241,8 +275,7 @@ impl Hosts {
             let outcome = Outcome::Refused(LoadRefusal::Taken);
             return self.answer_keeper(who, life, KeeperEvent::Loaded { ticket, outcome });
         }
-        let stock: Vec<(SkuId, StockRow)> =
-            self.world.rows.stock.iter().map(|((_, sku), row)| (*sku, *row)).collect();
+        let stock: Vec<(SkuId, StockRow)> = self.world.rows.stock.iter().map(|((_, sku), row)| (*sku, *row)).collect();
         let head = load_head(&self.world.sale_row(), &stock);
         let chunks = chunks(head, self.world.rows.orders.values()).collect();
         self.tasks.push(Task::Stream { who, life, ticket, fence, chunks });

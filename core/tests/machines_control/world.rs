@@ -9,8 +9,8 @@ use doorbuster_core::ids::{Epoch, Key, Nonce, OrderId, ProductId, SaleId, Server
 use doorbuster_core::intake::IntakeBatch;
 use doorbuster_core::ledger::basket::{Basket, Line};
 use doorbuster_core::ledger::entry::{Entry, Intent};
-use doorbuster_core::ledger::reserve::ReserveItem;
-use doorbuster_core::ledger::shard::{Shard, Window};
+use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem};
+use doorbuster_core::ledger::shard::{Fence, Fenced, Shard, Window};
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::Ending;
 use doorbuster_core::rng::Rng;
@@ -24,6 +24,8 @@ pub struct World {
     pub rows: Rows,
     /// The partition of what goes down to shards.
     pub down: Vec<Event>,
+    /// The partition of payments that need work.
+    pub payments: Vec<Event>,
     /// The shard's server, and its log as far as it was not forwarded.
     pub server: Shard,
     pub log: Vec<Entry>,
@@ -55,6 +57,7 @@ impl World {
             mono: Mono(1),
             rows: Rows::default(),
             down: Vec::new(),
+            payments: Vec::new(),
             server: Shard::empty(ServerId(1)),
             log: Vec::new(),
             replica: Shard::empty(ServerId(1)),
@@ -117,7 +120,13 @@ impl World {
         let before = self.rows.shards.get(&shard()).map(ShardRow::rung);
         let decision = decide(&view, command, self.now().wall)?;
         self.rows.absorb(decision.change.rows);
-        self.down.extend(decision.change.events.into_iter().filter(|event| event.topic() == Topic::ShardDown));
+        for event in decision.change.events {
+            match event.topic() {
+                Topic::ShardDown => self.down.push(event),
+                Topic::Payments => self.payments.push(event),
+                Topic::Orders | Topic::Timeouts | Topic::Catalog => {}
+            }
+        }
         let after = self.row().rung();
         if before != Some(after) && after.phase == Phase::Open {
             *self.openings.entry(after.epoch).or_default() += 1;
@@ -167,10 +176,15 @@ impl World {
         let basket = Basket::parse(&[Line { sku, quantity: 1 }]).unwrap();
         let id = OrderId::derive(sale(), 1, &user, &key).reservation;
         let item = ReserveItem { id, user, body: basket.body_hash(), basket };
+        self.reserve(row.fence(), &[item]).ok();
+    }
+
+    /// One batch at the server; what it took stands in the log.
+    pub fn reserve(&mut self, fence: Fence, items: &[ReserveItem]) -> Result<Vec<ItemReply>, Fenced> {
         let wall = self.now().wall;
-        if let Ok(reply) = self.server.reserve(row.fence(), wall, &[item]) {
-            self.log.extend(reply.entry);
-        }
+        let reply = self.server.reserve(fence, wall, items)?;
+        self.log.extend(reply.entry);
+        Ok(reply.replies)
     }
 
     /// Moves the oldest entries of the log into the partition, where they are decided.

@@ -2,9 +2,7 @@
 
 use super::world::{DAWN, Fate, Outside, World, apply, order, shard};
 use doorbuster_core::database::command::{Command, Refusal, Reply};
-use doorbuster_core::database::rows::{
-    AckLevel, Currency, Phase, SaleRow, SaleState, ShardRow, SkuRow, StockRow,
-};
+use doorbuster_core::database::rows::{AckLevel, Currency, Phase, SaleRow, SaleState, ShardRow, SkuRow, StockRow};
 use doorbuster_core::database::tables::Rows;
 use doorbuster_core::ids::{Epoch, Nonce, ProductId, SaleId, Seq, ServerId, SkuId, UserId, Version};
 use doorbuster_core::inbox::{self, NotAssigned, Offset, Partition, Record};

@@ -1,6 +1,6 @@
 //! The delay queue against a list of tasks.
 
-use super::world::{order, DAWN};
+use super::world::{DAWN, order};
 use doorbuster_core::delay::queue::{Completion, Queue, Task, Token};
 use doorbuster_core::ids::{OrderId, Version};
 use doorbuster_core::time::Wall;
@@ -29,8 +29,11 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0u64..6, 1u64..5, 0u64..60).prop_map(|(order, version, due)| Step::Schedule { order, version, due }),
         (1usize..4).prop_map(|limit| Step::Claim { limit }),
-        (0u64..6, 0u64..4, proptest::option::of(0u64..20))
-            .prop_map(|(order, token_back, again)| Step::Complete { order, token_back, again }),
+        (0u64..6, 0u64..4, proptest::option::of(0u64..20)).prop_map(|(order, token_back, again)| Step::Complete {
+            order,
+            token_back,
+            again
+        }),
         Just(Step::Recover),
         (1u64..30).prop_map(Step::Wait),
     ]

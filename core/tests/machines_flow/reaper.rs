@@ -1,6 +1,6 @@
 //! The reaper and the sweep: every unpaid order ends, none before its time, and no task leaves the queue too early.
 
-use super::world::{DAWN, Fate, Outside, World, order};
+use super::world::{Fate, Outside, World, order};
 use doorbuster_core::database::command::{Command, Reply};
 use doorbuster_core::delay::claims::Standing;
 use doorbuster_core::delay::queue::{Completion, Queue, Task, Token};
@@ -127,12 +127,13 @@ impl Windows {
         Outcome::Done(())
     }
 
-    fn commit(&mut self, next: Offset) {
+    fn commit(&mut self, next: Offset) -> Outcome<(), inbox::NotAssigned> {
         for task in self.topic[..next.0 as usize].iter().flatten() {
             assert!(self.scheduled.contains(&(task.order, task.version)), "S10: committed before it was scheduled");
         }
         self.committed = next.0;
         self.furthest = self.furthest.max(next.0);
+        Outcome::Done(())
     }
 
     fn unended(&self) -> Option<String> {
@@ -153,7 +154,7 @@ impl Windows {
                 Some(inbox::Event::Fetched { ticket: *ticket, partition: *partition, outcome })
             }
             inbox::Effect::Commit { ticket, partition, next } => {
-                let outcome = fate.of(None, || Outcome::Done(self.commit(*next)))?;
+                let outcome = fate.of(None, || self.commit(*next))?;
                 Some(inbox::Event::Committed { ticket: *ticket, partition: *partition, outcome })
             }
             inbox::Effect::SetAside { ticket, partition, offset } => {
@@ -311,6 +312,6 @@ proptest! {
     #[test]
     fn the_sweep_alone_ends_every_unpaid_order(seed: u64, skew_ms in 0u64..10_000) {
         let world = World::run(Swept(Windows::new(skew_ms, true)), seed, 120_000);
-        prop_assert!(world.0.orders.len() as u64 > 1 && DAWN > 0);
+        prop_assert!(world.0.orders.len() > 1);
     }
 }

@@ -85,13 +85,16 @@ enum Item<M: Machine> {
     Deliver(M::Event),
 }
 
+type Planned<M> = (u64, Item<M>);
+
 /// One life of the world.
 pub struct World<O: Outside> {
     pub outside: O,
     machine: O::Machine,
     rng: Rng,
     now: Now,
-    agenda: BTreeMap<(u64, u64), (u64, Item<O::Machine>)>,
+    /// By time and order of planning: in which life it was planned, and what it is.
+    agenda: BTreeMap<(u64, u64), Planned<O::Machine>>,
     count: u64,
     /// Which machine, counting crashes: answers to an older one are gone.
     life: u64,

@@ -8,6 +8,7 @@ use doorbuster_core::ledger::shard::Window;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::sale::command::{NewSale, SaleCommand};
 use doorbuster_runtime::roles::Ports;
+use doorbuster_web::admin::rows::from_csv;
 use std::error::Error;
 
 /// What is sold.
@@ -42,7 +43,8 @@ pub async fn seed(ports: &Ports) -> Result<(), Box<dyn Error>> {
 }
 
 async fn fill(ports: &Ports, sale: SaleId, window: Window) -> Result<(), Box<dyn Error>> {
-    let catalogue = doorbuster_web::admin::import::parse_csv(CATALOGUE.as_bytes()).map_err(|error| error.to_string())?;
+    let currency = Currency::parse("EUR").expect("three capital letters");
+    let catalogue = from_csv(CATALOGUE.as_bytes(), currency).map_err(|problem| format!("{problem:?}"))?;
     let new = NewSale {
         id: sale,
         title: "Demo sale".to_owned(),
@@ -51,11 +53,11 @@ async fn fill(ports: &Ports, sale: SaleId, window: Window) -> Result<(), Box<dyn
         hold_ms: HOLD_MS,
         shards: 1,
         ack: AckLevel::Log,
-        currency: Currency::parse("EUR").expect("three capital letters"),
+        currency,
     };
     apply(ports, SaleCommand::Create(new)).await?;
-    apply(ports, SaleCommand::PutProducts(catalogue.products)).await?;
-    apply(ports, SaleCommand::AddSkus { sale, skus: catalogue.skus }).await?;
+    apply(ports, SaleCommand::PutProducts(catalogue.products.into_values().collect())).await?;
+    apply(ports, SaleCommand::AddSkus { sale, skus: catalogue.skus.into_values().collect() }).await?;
     apply(ports, SaleCommand::Enter { sale, state: SaleState::Open }).await?;
     Ok(())
 }

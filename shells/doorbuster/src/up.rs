@@ -62,9 +62,9 @@ async fn up(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
     let (stop_roles, roles_stopped) = watch::channel(false);
     let latches: Arc<OnceLock<Shared>> = Arc::default();
     let clear = latches.clone();
-    let clear_latch = Arc::new(move |shard, sku| {
+    let clear_latch = Arc::new(move |shard, _| {
         if let Some(api) = clear.get() {
-            api.clear_latch(shard, sku);
+            api.units_came_back(shard);
         }
     });
     let running = platform::start(&embedded, clear_latch, &roles_stopped).await?;

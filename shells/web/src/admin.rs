@@ -4,6 +4,6 @@ pub mod audit;
 pub(crate) mod catalogue;
 pub(crate) mod import;
 pub(crate) mod orders;
-mod rows;
+pub mod rows;
 pub(crate) mod sales;
 pub(crate) mod shards;

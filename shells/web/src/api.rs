@@ -174,7 +174,6 @@ impl From<Refusal> for Problem {
                 let detail = format!("The order is {from}; it cannot become {to}.");
                 Slug::ForbiddenTransition.because(detail).with("from", from).with("to", to)
             }
-            Refusal::NotExpired => Slug::NotExpired.into(),
             Refusal::SaleConflict(why) => Slug::SaleConflict.because(why),
             Refusal::PaymentConflict => Slug::KeyReused.into(),
             Refusal::PaymentState(status) => Slug::PaymentState.because(format!("The payment is {status:?}.")),

@@ -83,7 +83,6 @@ problems! {
     Stopped, 409, "stopped", "The sale is paused by its operator", None, "Nothing was reserved. It may go on later; the same key may be used.";
     NotYet, 409, "not-yet", "The order is accepted and still on its way", Some(1), "Repeat the command after Retry-After.";
     ForbiddenTransition, 409, "forbidden-transition", "The order's state does not allow it", None, "Read the order: the members from and to name the edge that does not exist.";
-    NotExpired, 409, "not-expired", "The pay window has not ended", None, "Wait until expires_at.";
     PaymentState, 409, "payment-state", "The payment's state does not allow it", None, "Nothing to do: the payment has been dealt with.";
     SaleConflict, 409, "sale-conflict", "The sale's state or rules do not allow it", None, "Read the sale; its rules are fixed at its creation, and closed is for good.";
     ShardNotOpen, 409, "shard-not-open", "The shard has no epoch that could be ended", None, "Read the shard's phase; an epoch that is ending already needs nothing.";

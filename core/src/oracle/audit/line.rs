@@ -243,9 +243,10 @@ pub fn lines(meta: MetaLine, rows: &Rows) -> Vec<AuditLine> {
     let payments = rows.payments.values().filter(|row| row.order.shard.sale == sale);
     lines.extend(payments.cloned().map(AuditLine::Payment));
     let quotas = rows.quotas.iter().filter(|((shard, _), _)| shard.sale == sale);
-    lines.extend(quotas.map(|((shard, user), row)| {
-        AuditLine::Quota(QuotaLine { k: shard.k, user: user.clone(), live: row.live })
-    }));
+    lines
+        .extend(quotas.map(|((shard, user), row)| {
+            AuditLine::Quota(QuotaLine { k: shard.k, user: user.clone(), live: row.live })
+        }));
     lines
 }
 

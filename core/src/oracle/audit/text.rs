@@ -38,9 +38,8 @@ pub(super) mod decimal_option {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        let parse = |text: String| {
-            text.parse().map_err(|_| D::Error::custom(format!("{text} is not a decimal number")))
-        };
+        let parse =
+            |text: String| text.parse().map_err(|_| D::Error::custom(format!("{text} is not a decimal number")));
         text.map(parse).transpose()
     }
 }

@@ -52,9 +52,9 @@ pub fn baskets_are_whole(case: &Case<'_>) -> Checked {
         findings.expect(fingerprint.is_some() && fingerprint == order.body_hash, order.id, || {
             "the lines are not those of the request's fingerprint".to_owned()
         });
-        let price = |sku| audit.skus.get(sku).map_or(0, |row| row.price_minor);
-        let amount: u64 = order.lines.iter().map(|line| price(&line.sku) * u64::from(line.quantity)).sum();
-        findings.expect(amount == order.amount_minor, order.id, || {
+        let price = |sku| audit.skus.get(sku).map_or(0, |row| u128::from(row.price_minor));
+        let amount: u128 = order.lines.iter().map(|line| price(&line.sku) * u128::from(line.quantity)).sum();
+        findings.expect(amount == u128::from(order.amount_minor), order.id, || {
             format!("the lines cost {amount}, the order says {}", order.amount_minor)
         });
     }

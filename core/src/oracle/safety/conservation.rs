@@ -2,6 +2,7 @@
 
 use super::ledger::granted_and_pool_are_total;
 use crate::database::rows::Phase;
+use crate::ids::SkuId;
 use crate::oracle::audit::Audit;
 use crate::oracle::judge::Case;
 use crate::oracle::probe::Probe;
@@ -36,25 +37,26 @@ pub fn no_unit_made_or_destroyed(case: &Case<'_>) -> Checked {
 
 /// Where every unit is at rest. A shard that is between two memories has its free units in the rows alone.
 fn units_add_up(case: &Case<'_>, audit: &Audit, findings: &mut Findings) {
-    let mut found: BTreeMap<_, u64> = audit.skus.values().map(|row| (row.sku, row.pool)).collect();
+    let pooled = audit.skus.values().map(|row| (row.sku, u128::from(row.pool)));
+    let mut found: BTreeMap<SkuId, u128> = pooled.collect();
     for ((_, sku), held) in &case.held {
-        *found.entry(*sku).or_default() += held;
+        *found.entry(*sku).or_default() += u128::from(*held);
     }
     for shard in audit.shards.values() {
         let memory = audit.memories.as_ref().and_then(|memories| memories.get(&shard.k));
         if let (Phase::Open, Some(memory)) = (shard.phase, memory) {
             for counter in &memory.counters {
-                *found.entry(counter.sku).or_default() += counter.available;
+                *found.entry(counter.sku).or_default() += u128::from(counter.available);
             }
             continue;
         }
         for row in audit.stock.values().filter(|row| row.k == shard.k) {
-            *found.entry(row.sku).or_default() += row.granted.saturating_sub(row.consumed);
+            *found.entry(row.sku).or_default() += u128::from(row.granted.saturating_sub(row.consumed));
         }
     }
     for (sku, units) in found {
         let total = audit.skus.get(&sku).map_or(0, |row| row.total);
-        findings.expect(units == total, sku, || {
+        findings.expect(units == u128::from(total), sku, || {
             format!("pool, available and held units are {units}, the sale has {total}")
         });
     }

@@ -168,7 +168,8 @@ pub fn no_window_cut_short(case: &Case<'_>) -> Checked {
             continue;
         };
         let kept = accepted.expires_at.is_none_or(|promised| order.expires_at >= promised);
-        findings.expect(kept, order.id, || format!("was promised {:?}, has {:?}", accepted.expires_at, order.expires_at));
+        findings
+            .expect(kept, order.id, || format!("was promised {:?}, has {:?}", accepted.expires_at, order.expires_at));
     }
     findings.judge()
 }

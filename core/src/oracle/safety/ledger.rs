@@ -1,4 +1,6 @@
 //! I1, I2, I3 and S1: the rows alone, without any memory, log or clock.
+//!
+//! Sums are wider than the numbers in them: a broken number must be found, not overflow.
 
 use crate::ids::SkuId;
 use crate::oracle::judge::Case;
@@ -19,13 +21,13 @@ pub fn consumed_within_granted(case: &Case<'_>) -> Checked {
 /// I2: what shards were given and what is in the pool is all there is.
 pub fn granted_and_pool_are_total(case: &Case<'_>) -> Checked {
     let (audit, mut findings) = (case.audit(), Findings::default());
-    let mut granted: BTreeMap<SkuId, u64> = BTreeMap::new();
+    let mut granted: BTreeMap<SkuId, u128> = BTreeMap::new();
     for ((_, sku), row) in &audit.stock {
-        *granted.entry(*sku).or_default() += row.granted;
+        *granted.entry(*sku).or_default() += u128::from(row.granted);
     }
     for row in audit.skus.values() {
         let given = granted.remove(&row.sku).unwrap_or(0);
-        findings.expect(given + row.pool == row.total, row.sku, || {
+        findings.expect(given + u128::from(row.pool) == u128::from(row.total), row.sku, || {
             format!("granted {given} + pool {} is not total {}", row.pool, row.total)
         });
     }

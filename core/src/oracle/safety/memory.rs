@@ -18,7 +18,8 @@ pub fn granted_is_available_and_live(case: &Case<'_>) -> Checked {
             continue;
         }
         for counter in &memory.counters {
-            findings.expect(counter.granted == counter.available + counter.live, place(memory, counter), || {
+            let whole = counter.available.checked_add(counter.live) == Some(counter.granted);
+            findings.expect(whole, place(memory, counter), || {
                 format!("granted {} is not available {} + live {}", counter.granted, counter.available, counter.live)
             });
         }

@@ -20,9 +20,8 @@ pub fn one_completion_per_claim(case: &Case<'_>) -> Checked {
             running.remove(task);
         } else if let Probe::Completed { task, token, accepted: true } = probe {
             let holder = running.remove(task);
-            findings.expect(holder == Some(*token), task, || {
-                format!("was completed by {token}, the claim was {holder:?}")
-            });
+            findings
+                .expect(holder == Some(*token), task, || format!("was completed by {token}, the claim was {holder:?}"));
         }
     }
     findings.judge()

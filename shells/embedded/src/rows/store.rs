@@ -51,6 +51,7 @@ pub(super) struct Shelf {
 enum Job {
     Apply(Command, oneshot::Sender<Result<Reply, Refusal>>),
     Put(Vec<u8>, Vec<u8>),
+    Sync(oneshot::Sender<()>),
 }
 
 /// Why the rows were not opened.
@@ -125,6 +126,13 @@ impl RowsStore {
 }
 
 impl RowsStore {
+    /// Makes everything that was decided durable.
+    pub(crate) async fn sync(&self) -> Result<(), Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Job::Sync(answer)).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())
+    }
+
     /// Keeps the bytes of a log record that is no intent.
     pub async fn put_dead_letter(&self, offset: u64, bytes: Vec<u8>) -> Result<(), Unavailable> {
         self.commands.send(Job::Put(key::dead_letter(offset), bytes)).await.map_err(|_| stopped())
@@ -219,8 +227,13 @@ impl Writer {
     fn commit(&mut self, group: &mut Vec<Job>) -> Result<(), ReadError> {
         let mut answers = Vec::with_capacity(group.len());
         let mut must_sync = false;
+        let mut synced = Vec::new();
         for job in group.drain(..) {
             match job {
+                Job::Sync(answer) => {
+                    must_sync = true;
+                    synced.push(answer);
+                }
                 Job::Put(key, value) => self.shelf.rows.insert(key, value)?,
                 Job::Apply(command, answer) => {
                     // Intake is durable by the log: lost rows are decided again, to the same result.
@@ -234,6 +247,9 @@ impl Writer {
         }
         // Only now may anyone act upon the events: an effect must not outlive its cause.
         self.visible.send_if_modified(|ends| std::mem::replace(&mut ends.0, self.ends) != self.ends);
+        for answer in synced {
+            let _ = answer.send(());
+        }
         for (answer, result) in answers {
             // A caller that has gone away asks again.
             let _ = answer.send(result);

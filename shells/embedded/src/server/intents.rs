@@ -18,6 +18,9 @@ use tokio::sync::{mpsc, watch};
 /// Bytes of one poll: some hundred groups, far below what a read of a segment costs in memory.
 const POLL_BYTES_MAX: usize = 4 << 20;
 
+/// Decided records are given up in portions of this many: each costs a sync of the rows.
+const PURGE_RECORDS: u64 = 16_384;
+
 /// The log as intake reads it.
 #[derive(Clone)]
 pub struct LogIntents {
@@ -40,6 +43,17 @@ impl LogIntents {
     /// Records that are synced and not yet committed by intake.
     pub fn lag(&self) -> Result<u64, Unavailable> {
         Ok(self.reader.last(PARTITION).0.saturating_sub(self.store.intents_offset()?))
+    }
+
+    /// Decided records go once the rows that they became are durable; until then they are what the rows are made from.
+    async fn give_up_decided(&self, next: Offset) {
+        if next.0.saturating_sub(self.reader.first(PARTITION).0) < PURGE_RECORDS {
+            return;
+        }
+        // A failure only keeps the records longer.
+        if self.store.sync().await.is_ok() {
+            let _ = self.calls.send(Call::Purge(next.0)).await;
+        }
     }
 
     fn read(&self, from: Offset, limit: usize) -> Result<Vec<Record<Intent>>, LogError> {
@@ -75,7 +89,11 @@ impl Intents for LogIntents {
 
     async fn commit(&self, _partition: Partition, next: Offset) -> Outcome<(), NotAssigned> {
         // Not kept or kept: an older offset only makes intake pass over what it has decided.
-        self.store.put_intents_offset(next.0 - 1).await.map_or(Outcome::Unknown, Outcome::Done)
+        if self.store.put_intents_offset(next.0 - 1).await.is_err() {
+            return Outcome::Unknown;
+        }
+        self.give_up_decided(next).await;
+        Outcome::Done(())
     }
 
     async fn set_aside(&self, _partition: Partition, offset: Offset) -> Outcome<(), NotAssigned> {

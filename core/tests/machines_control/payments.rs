@@ -1,0 +1,228 @@
+//! The payment worker with the real rows and the real memory: money ends in one place, once.
+
+use super::hosts::Hosts;
+use super::world::{World, sale, shard, skus};
+use super::{at_rest, heal};
+use doorbuster_core::database::command::{Command, Refusal, Reply};
+use doorbuster_core::database::rows::{PaymentRow, PaymentStatus, Phase, SaleState};
+use doorbuster_core::ids::{Key, OrderId, PaymentId};
+use doorbuster_core::ledger::page::Acceptance;
+use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem, ReserveRefusal};
+use doorbuster_core::machine::Machine;
+use doorbuster_core::order::command::OrderCommand;
+use doorbuster_core::order::status::{Ending, Status};
+use doorbuster_core::outcome::Outcome;
+use doorbuster_core::payment::command::{PaymentCommand, Verdict};
+use doorbuster_core::payment::worker::{Fate, NotReserved, PaymentEffect, PaymentEvent, PaymentWorker};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+struct Office {
+    world: World,
+    worker: PaymentWorker,
+    life: u64,
+    tasks: Vec<(u64, PaymentEffect)>,
+    delivered: usize,
+    committed: usize,
+    /// What the provider has sent back; it knows a refund by its payment.
+    refunds: BTreeSet<PaymentId>,
+    healed: bool,
+}
+
+impl Office {
+    /// A shard that sells, and buyers whose orders ended just before their money came.
+    fn new(seed: u64) -> Office {
+        let mut hosts = Hosts::new(seed);
+        hosts.world.enter(SaleState::Open);
+        heal(&mut hosts, at_rest);
+        let mut world = hosts.world;
+        for _ in 0..12 {
+            world.click();
+        }
+        world.forward(usize::MAX);
+        let orders: Vec<_> = world.rows.orders.values().cloned().collect();
+        for (number, order) in orders.into_iter().enumerate() {
+            let payment = PaymentId::parse(&format!("p{number}")).unwrap();
+            let (id, user) = (order.id, order.user.clone());
+            let start = PaymentCommand::Start { payment, order: id, user };
+            world.transact(&Command::Payment(start)).unwrap();
+            let cancel = OrderCommand::Cancel { order: id, user: None, ending: Ending::Operator };
+            world.transact(&Command::Order(cancel)).unwrap();
+            // Of some the units come back to the memory, so that a late reservation finds one.
+            if world.below(2) == 0 {
+                let epoch = world.row().epoch;
+                world.server.settle(epoch, &order.user, id.reservation);
+            }
+            let settle = PaymentCommand::Settle { payment, verdict: Verdict::Succeeded };
+            world.transact(&Command::Payment(settle)).unwrap();
+        }
+        let worker = PaymentWorker::new(world.rng.draw());
+        let (tasks, refunds) = (Vec::new(), BTreeSet::new());
+        Office { world, worker, life: 0, tasks, delivered: 0, committed: 0, refunds, healed: false }
+    }
+
+    fn tell(&mut self, event: PaymentEvent) {
+        let mut out = Vec::new();
+        self.worker.step(self.world.now(), event, &mut out);
+        self.tasks.extend(out.into_iter().map(|effect| (self.life, effect)));
+    }
+
+    fn deliver(&mut self) {
+        if let Some(event) = self.world.payments.get(self.delivered).cloned() {
+            let offset = self.delivered as u64;
+            self.delivered += 1;
+            self.tell(PaymentEvent::Delivered { offset, event });
+        }
+    }
+
+    fn crash(&mut self) {
+        self.life += 1;
+        self.worker = PaymentWorker::new(self.world.rng.draw());
+        self.delivered = self.committed;
+    }
+
+    fn faulty(&mut self, one_in: usize) -> bool {
+        !self.healed && self.world.below(one_in) == 0
+    }
+
+    fn perform(&mut self) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        let index = if self.healed { 0 } else { self.world.below(self.tasks.len()) };
+        let (life, effect) = self.tasks.remove(index);
+        let never_arrived = self.faulty(8);
+        let event = match effect {
+            PaymentEffect::ReserveLate { ticket, order, key, .. } => {
+                let outcome = if never_arrived { Outcome::Unknown } else { self.reserve(order, key) };
+                PaymentEvent::LateReserved { ticket, outcome: self.unknown(outcome) }
+            }
+            PaymentEffect::LookUp { ticket, order, acceptance } => {
+                let fate = self.fate(order, acceptance);
+                PaymentEvent::LookedUp { ticket, fate: (!never_arrived).then_some(fate) }
+            }
+            PaymentEffect::Apply(ticket, command) => {
+                let outcome = if never_arrived { Outcome::Unknown } else { self.apply(command) };
+                PaymentEvent::Applied { ticket, outcome: self.unknown(outcome) }
+            }
+            PaymentEffect::RefundAtProvider { ticket, payment } => {
+                if !never_arrived {
+                    self.refunds.insert(payment);
+                }
+                let outcome = if never_arrived { Outcome::Unknown } else { Outcome::Done(()) };
+                PaymentEvent::RefundedAtProvider { ticket, outcome: self.unknown(outcome) }
+            }
+            PaymentEffect::Commit { offset } => {
+                if life == self.life {
+                    self.committed = self.committed.max(offset as usize);
+                }
+                return;
+            }
+            PaymentEffect::Alarm { payment, why } => panic!("{payment} is stuck: {why}"),
+            PaymentEffect::Pause | PaymentEffect::Resume => return,
+        };
+        if life == self.life && !self.faulty(8) {
+            if self.faulty(8) {
+                self.tell(event.clone());
+            }
+            self.tell(event);
+        }
+    }
+
+    fn unknown<T, R>(&mut self, outcome: Outcome<T, R>) -> Outcome<T, R> {
+        if self.faulty(8) { Outcome::Unknown } else { outcome }
+    }
+
+    fn reserve(&mut self, old: OrderId, key: Key) -> Outcome<(OrderId, Acceptance), NotReserved> {
+        let row = self.world.rows.orders[&old].clone();
+        let basket = row.origin.expect("an order with money was reserved").basket;
+        let order = OrderId::derive(sale(), 1, &row.user, &key);
+        let item = ReserveItem { id: order.reservation, user: row.user, body: basket.body_hash(), basket };
+        let fence = self.world.row().fence();
+        match self.world.reserve(fence, &[item]) {
+            Ok(replies) => match replies[0] {
+                ItemReply::Accepted(acceptance) | ItemReply::Replayed(acceptance) => Outcome::Done((order, acceptance)),
+                ItemReply::Refused(ReserveRefusal::NotReady | ReserveRefusal::Stopped) => {
+                    Outcome::Refused(NotReserved::NotReady)
+                }
+                ItemReply::Refused(_) => Outcome::Refused(NotReserved::Never),
+            },
+            Err(_) => Outcome::Refused(NotReserved::NotReady),
+        }
+    }
+
+    fn fate(&self, order: OrderId, acceptance: Acceptance) -> Fate {
+        let row = self.world.row();
+        match self.world.rows.orders.contains_key(&order) {
+            true => Fate::Decided,
+            false if row.epoch == acceptance.epoch && row.cursor < acceptance.seq => Fate::OnItsWay,
+            false => Fate::Lost,
+        }
+    }
+
+    fn apply(&mut self, command: PaymentCommand) -> Outcome<PaymentRow, Refusal> {
+        match self.world.transact(&Command::Payment(command)) {
+            Ok(Reply::Payment(row)) => Outcome::Done(row),
+            Ok(reply) => panic!("a payment's command answered {reply:?}"),
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    /// The epoch ends with entries undrained: some late reservations are lost for good, and the shard opens anew.
+    fn lose_epoch(&mut self) {
+        let mut hosts = Hosts::around(std::mem::replace(&mut self.world, World::new(0)));
+        hosts.world.lose_server();
+        heal(&mut hosts, |hosts| {
+            hosts.world.row().phase == Phase::Open
+                && hosts.world.server.meta().is_some_and(|meta| meta.epoch == hosts.world.row().epoch)
+        });
+        self.world = hosts.world;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn late_money_pays_one_order_or_goes_back_once(seed: u64) {
+        let mut office = Office::new(seed);
+        for _ in 0..400 {
+            match office.world.below(40) {
+                0..=19 => office.perform(),
+                20..=26 => office.deliver(),
+                27..=29 => {
+                    office.world.mono.0 += office.world.rng.below(500_000);
+                    office.tell(PaymentEvent::Tick);
+                }
+                30..=32 => office.world.forward(1),
+                33 => office.crash(),
+                34 if office.world.below(6) == 0 => office.lose_epoch(),
+                _ => office.tell(PaymentEvent::Tick),
+            }
+        }
+        office.healed = true;
+        for _ in 0..4_000 {
+            office.perform();
+            office.deliver();
+            office.world.forward(usize::MAX);
+            if office.tasks.is_empty() && let Some((at, _)) = office.worker.wake_at() {
+                office.world.mono = office.world.mono.max(at);
+                office.tell(PaymentEvent::Tick);
+            }
+        }
+        prop_assert_eq!(office.worker.pending(), None);
+        for payment in office.world.rows.payments.values() {
+            let back = office.refunds.contains(&payment.id);
+            let order = &office.world.rows.orders[&payment.order];
+            match payment.status {
+                PaymentStatus::Paid => prop_assert!(!back && order.status == Status::Paid, "{payment:?} {order:?}"),
+                PaymentStatus::Refunded => prop_assert!(back && order.payment.is_none(), "{payment:?} {order:?}"),
+                PaymentStatus::Started
+                | PaymentStatus::Declined
+                | PaymentStatus::Late
+                | PaymentStatus::RefundDue => prop_assert!(false, "{payment:?} is not at its end"),
+            }
+        }
+        prop_assert!(office.world.rows.stock[&(shard(), skus()[0])].consumed <= 5);
+    }
+}
