@@ -52,9 +52,7 @@ pub fn run(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
 
 async fn up(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
     let env = SystemEnv::shared();
-    let listener = TcpListener::bind(arguments.listen)
-        .await
-        .map_err(|error| format!("{}: {error}; name another address with --listen", arguments.listen))?;
+    let listener = bind(arguments.listen).await?;
     let address = listener.local_addr()?;
     let data = DataDirectory::open(&arguments.data, &env)?;
     let secrets = secrets(&data.dev_key);
@@ -78,6 +76,22 @@ async fn up(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
     doorbuster_web::serve(listener, api, stopped_by_signal()?).await;
     end(embedded, latches, stop_roles).await;
     Ok(())
+}
+
+/// A process that was killed a moment ago may still hold the address: a restart waits a second for it.
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    const TRIES: u32 = 10;
+    for _ in 1..TRIES {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(_) => break,
+        }
+    }
+    let named = |error| format!("{address}: {error}; name another address with --listen");
+    TcpListener::bind(address).await.map_err(named)
 }
 
 /// Receipts and webhooks have keys of their own, so that one signature is never another's.
