@@ -2,6 +2,8 @@
 //!
 //! * [`ci`] is the gate: named steps, one after the other, each bounded in time.
 //! * [`tidy`] holds the text of the repository to its style.
+//! * [`pages`] tries the console in a real browser.
+//! * [`burst`] sells out a sale of a platform of its own, and kills it meanwhile.
 //! * [`licences`] holds the lock file to `deny.toml`.
 #![allow(
     clippy::disallowed_methods,
@@ -9,8 +11,11 @@
     reason = "a tool that drives the product from outside: it is never simulated, and measures real time"
 )]
 
+pub mod burst;
 pub mod ci;
 pub mod licences;
+pub mod pages;
+pub mod platform;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
 //! `lab`: the tool that holds the repository to its promises.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use doorbuster_chaos::{ci, licences, repository_root, tidy};
+use doorbuster_chaos::{burst, ci, licences, pages, repository_root, tidy};
 
 #[derive(Parser)]
 #[command(name = "lab", about = "Holds the repository to its promises")]
@@ -30,6 +31,36 @@ enum Command {
     Tidy,
     /// Hold the lock file to the licences and sources of deny.toml
     Licences,
+    /// Sell out a sale of a platform of its own, again and again, and ask the oracle each time
+    Burst {
+        /// How many times, each over a new directory
+        #[arg(long, default_value_t = 1)]
+        rounds: u32,
+        /// Kill the platform in mid-burst, each time at another moment, and restart it on the same data
+        #[arg(long)]
+        kill: bool,
+        /// Kills are spread over so many milliseconds from the first acceptance on
+        #[arg(long, default_value_t = 2_500)]
+        spread_ms: u64,
+        /// The load tool's command and flags
+        #[arg(last = true)]
+        load: Vec<String>,
+    },
+    /// Try the console of a running platform in a headless Chromium
+    Pages {
+        /// Where the platform is
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        url: String,
+        /// Token of a buyer who has bought nothing yet; without it nothing is bought
+        #[arg(long)]
+        token: Option<String>,
+        /// Token of an operator; without it nothing is stopped and resumed
+        #[arg(long)]
+        admin: Option<String>,
+        /// Write pictures of the page, small and wide, light and dark
+        #[arg(long, value_name = "DIRECTORY")]
+        screenshots: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -41,6 +72,12 @@ fn main() -> ExitCode {
         Command::Ci { from, only, list: false } => ci::run(&repository_root(), ci::STEPS, &selection(from, only)),
         Command::Tidy => check_tidiness(),
         Command::Licences => check_licences(),
+        Command::Burst { rounds, kill, spread_ms, load } => {
+            burst::run(&burst::Options { rounds, kill, load, spread_ms })
+        }
+        Command::Pages { url, token, admin, screenshots } => {
+            pages::run(&pages::Options { url: url.trim_end_matches('/').to_owned(), token, admin, screenshots })
+        }
     };
     match good {
         Ok(true) => ExitCode::SUCCESS,

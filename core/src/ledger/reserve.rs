@@ -3,10 +3,11 @@
 use super::basket::{Basket, BodyHash};
 use super::entry::{Entry, EntryKind, Reserved};
 use super::page::{Acceptance, Page, Record, RecordState};
-use super::shard::{Fence, Fenced, Memory, Shard, ShardState};
+use super::shard::{Counter, Fence, Fenced, Memory, Meta, Shard, ShardState};
 use crate::ids::{ReservationId, SkuId, UserId};
 use crate::limits::GROUP_MAX;
 use crate::time::Wall;
+use std::collections::BTreeMap;
 
 /// One buyer's wish, its id and fingerprint already derived.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,11 +76,9 @@ impl Shard {
         let mut taken = Vec::new();
         let mut replies = Vec::with_capacity(items.len());
         for item in items {
-            let reply = memory.admit(now, item);
-            let reply = match reply {
+            let reply = match memory.decide(now, item, acceptance) {
                 Ok(Some(earlier)) => ItemReply::Replayed(earlier),
                 Ok(None) => {
-                    memory.take(item, acceptance);
                     taken.push(reserved(item, now));
                     ItemReply::Accepted(acceptance)
                 }
@@ -125,64 +124,77 @@ fn reserved(item: &ReserveItem, now: Wall) -> Reserved {
 }
 
 impl Memory {
+    /// Decides one item and takes what it accepts; an earlier acceptance of its key is returned as it was.
+    ///
     /// The order of the checks is part of the protocol: a known key is answered in every state but loading.
-    fn admit(&self, now: Wall, item: &ReserveItem) -> Result<Option<Acceptance>, ReserveRefusal> {
-        if self.meta.state == ShardState::Loading {
+    /// The page is looked up once: among a million users the way to it is most of the cost.
+    fn decide(
+        &mut self,
+        now: Wall,
+        item: &ReserveItem,
+        acceptance: Acceptance,
+    ) -> Result<Option<Acceptance>, ReserveRefusal> {
+        let Memory { meta, counters, pages } = self;
+        if meta.state == ShardState::Loading {
             return Err(ReserveRefusal::NotReady);
         }
-        let page = self.pages.get(&item.user);
-        if let Some(record) = page.and_then(|page| page.find(item.id)) {
+        let page = pages.get_mut(&item.user);
+        if let Some(record) = page.as_ref().and_then(|page| page.find(item.id)) {
             let same = record.body == item.body;
             return if same { Ok(Some(record.acceptance)) } else { Err(ReserveRefusal::KeyReused) };
         }
-        self.admits_at(now)?;
-        self.admits_user(page, &item.basket)?;
-        self.has_stock(&item.basket)?;
-        Ok(None)
-    }
-
-    fn admits_at(&self, now: Wall) -> Result<(), ReserveRefusal> {
-        match self.meta.state {
-            ShardState::Open => {}
-            ShardState::Stopped => return Err(ReserveRefusal::Stopped),
-            ShardState::Loading | ShardState::Sealed => return Err(ReserveRefusal::NotReady),
-        }
-        if now < self.meta.window.starts_at {
-            return Err(ReserveRefusal::NotStarted);
-        }
-        if now >= self.meta.window.ends_at {
-            return Err(ReserveRefusal::Ended);
-        }
-        Ok(())
-    }
-
-    fn admits_user(&self, page: Option<&Page>, basket: &Basket) -> Result<(), ReserveRefusal> {
-        if page.is_some_and(Page::is_full) {
-            return Err(ReserveRefusal::KeysExhausted);
-        }
-        let live = page.map_or(0, Page::live_units);
-        if live + basket.units() > self.meta.limit { Err(ReserveRefusal::LimitReached) } else { Ok(()) }
-    }
-
-    fn has_stock(&self, basket: &Basket) -> Result<(), ReserveRefusal> {
-        for line in basket.lines() {
-            let counter = self.counters.get(&line.sku).ok_or(ReserveRefusal::UnknownSku(line.sku))?;
-            if counter.available < u64::from(line.quantity) {
-                return Err(ReserveRefusal::SoldOut(line.sku));
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, item: &ReserveItem, acceptance: Acceptance) {
-        for line in item.basket.lines() {
-            let counter = self.counters.get_mut(&line.sku).expect("has_stock found it");
-            assert!(counter.available >= u64::from(line.quantity), "has_stock counted it");
-            counter.available -= u64::from(line.quantity);
-            counter.live += u64::from(line.quantity);
-        }
+        admits_at(meta, now)?;
+        admits_user(meta, page.as_deref(), &item.basket)?;
+        has_stock(counters, &item.basket)?;
+        take_units(counters, &item.basket);
         let record =
             Record { id: item.id, body: item.body, basket: item.basket.clone(), state: RecordState::Live, acceptance };
-        self.pages.entry(item.user.clone()).or_default().insert(record);
+        match page {
+            Some(page) => page.insert(record),
+            None => pages.entry(item.user.clone()).or_default().insert(record),
+        }
+        Ok(None)
+    }
+}
+
+fn admits_at(meta: &Meta, now: Wall) -> Result<(), ReserveRefusal> {
+    match meta.state {
+        ShardState::Open => {}
+        ShardState::Stopped => return Err(ReserveRefusal::Stopped),
+        ShardState::Loading | ShardState::Sealed => return Err(ReserveRefusal::NotReady),
+    }
+    if now < meta.window.starts_at {
+        return Err(ReserveRefusal::NotStarted);
+    }
+    if now >= meta.window.ends_at {
+        return Err(ReserveRefusal::Ended);
+    }
+    Ok(())
+}
+
+fn admits_user(meta: &Meta, page: Option<&Page>, basket: &Basket) -> Result<(), ReserveRefusal> {
+    if page.is_some_and(Page::is_full) {
+        return Err(ReserveRefusal::KeysExhausted);
+    }
+    let live = page.map_or(0, Page::live_units);
+    if live + basket.units() > meta.limit { Err(ReserveRefusal::LimitReached) } else { Ok(()) }
+}
+
+fn has_stock(counters: &BTreeMap<SkuId, Counter>, basket: &Basket) -> Result<(), ReserveRefusal> {
+    for line in basket.lines() {
+        let counter = counters.get(&line.sku).ok_or(ReserveRefusal::UnknownSku(line.sku))?;
+        if counter.available < u64::from(line.quantity) {
+            return Err(ReserveRefusal::SoldOut(line.sku));
+        }
+    }
+    Ok(())
+}
+
+fn take_units(counters: &mut BTreeMap<SkuId, Counter>, basket: &Basket) {
+    for line in basket.lines() {
+        let counter = counters.get_mut(&line.sku).expect("has_stock found it");
+        assert!(counter.available >= u64::from(line.quantity), "has_stock counted it");
+        counter.available -= u64::from(line.quantity);
+        counter.live += u64::from(line.quantity);
     }
 }

@@ -6,6 +6,7 @@
 mod call;
 mod delay;
 mod intents;
+mod known;
 mod port;
 mod thread;
 

@@ -43,6 +43,8 @@ const LIGHTS = { green: ["●", "holds"], red: ["▲", "BROKEN"], "not-checked":
 const SALE_STATES = { draft: "Draft", open: "Open", stopped: "Stopped", closed: "Closed" };
 
 const sales = new Map();
+/** Names of products by their ids; the id itself until its name is known. */
+const products = new Map();
 const samples = { accepted: [], refused: [], persisted: [] };
 let operating = false;
 
@@ -68,7 +70,7 @@ function drawRates(picture) {
     const peak = Math.max(1, ...line.map((value) => value ?? 0));
     const total = TOTALS[name].reduce((sum, metric) => sum + (picture.totals?.[metric] ?? 0), 0);
     write(find(".now b", card), number(rate));
-    write(find(".total", card), `${number(total)} in all`);
+    write(find(".total", card), number(total));
     write(find(".peak", card), `peak ${number(Math.max(0, ...line.map((value) => value ?? 0)))}`);
     drawLine(find(".line", card), find(".area", card), line, peak);
   }
@@ -146,36 +148,56 @@ function drawSkus(card, row) {
   for (const sku of shown) drawSku(card.skus.get(sku.sku) ?? newSku(card, sku), row, sku);
   const more = find(".more", card.node);
   show(more, row.skus.length > usual);
-  write(more, card.whole ? "Show fewer" : `Show all ${number(row.skus.length)} SKUs`);
+  const count = row.skus.length === 1 ? "its SKU" : `all ${number(row.skus.length)} SKUs`;
+  write(more, card.whole ? "Show fewer" : `Show ${count}`);
 }
 
 function newSku(card, sku) {
   const line = stamp("sku");
   line.dataset.sku = sku.sku;
-  const name = sku.name || sku.sku;
-  find(".quantity", line).setAttribute("aria-label", `Quantity of ${name}`);
-  find(".buy button", line).setAttribute("aria-label", `Buy ${name}`);
+  learnProduct(sku.product);
   find(".buy", line).addEventListener("submit", (event) => {
     event.preventDefault();
     const quantity = Number(find(".quantity", line).value);
-    buy({ sale: card.row.sale, sku: sku.sku, name, quantity, answer: find(".answer", line), button: find(".buy button", line) });
+    buy({ sale: card.row.sale, sku: sku.sku, name: nameOf(sku), quantity, answer: find(".answer", line), button: find(".buy button", line) });
   });
   find(".skus", card.node).append(line);
   card.skus.set(sku.sku, line);
   return line;
 }
 
+/** Asked once per product that is shown; without an answer its SKUs keep their own names. */
+async function learnProduct(id) {
+  if (!id || products.has(id)) return;
+  products.set(id, "");
+  const answer = await ask("GET", `/v1/products/${encodeURIComponent(id)}`);
+  if (answer.outcome === "done" && typeof answer.body.name === "string") products.set(id, answer.body.name);
+}
+
+/** "Size 42" alone says too little, and a product with one SKU often repeats its name. */
+function nameOf(sku) {
+  const [product, own] = [products.get(sku.product), sku.name || sku.sku];
+  return product && product !== own ? `${product}, ${own}` : own;
+}
+
+function label(node, words) {
+  if (node.getAttribute("aria-label") !== words) node.setAttribute("aria-label", words);
+}
+
 function drawSku(line, row, sku) {
-  write(find(".label", line), sku.name || sku.sku);
-  write(find(".price", line), money(sku.price_minor, sku.currency || row.currency));
+  const [product, own] = [products.get(sku.product), sku.name || sku.sku];
+  const price = money(sku.price_minor, sku.currency || row.currency);
+  write(find(".label", line), product || own);
+  write(find(".price", line), product && product !== own ? `${own} · ${price}` : price);
+  label(find(".quantity", line), `Quantity of ${nameOf(sku)}`);
+  label(find(".buy button", line), `Buy ${nameOf(sku)}`);
   line.classList.toggle("gone", sku.available === 0);
   for (const part of ["available", "held", "sold"]) {
     write(find(`[data-of="${part}"]`, line), number(sku[part]));
     const share = sku.total > 0 ? Math.min(1, (sku[part] || 0) / sku.total) : 0;
     find(`.bar .${part}`, line).style.width = `${(share * 100).toFixed(2)}%`;
   }
-  const words = `${number(sku.available)} available, ${number(sku.held)} held, ${number(sku.sold)} sold, of ${number(sku.total)}`;
-  if (find(".bar", line).getAttribute("aria-label") !== words) find(".bar", line).setAttribute("aria-label", words);
+  label(find(".bar", line), `${number(sku.available)} available, ${number(sku.held)} held, ${number(sku.sold)} sold, of ${number(sku.total)}`);
 }
 
 export function drawOperator(allowed) {
@@ -193,9 +215,10 @@ function drawControls(card) {
   const which = find(".which", strip);
   if (which.options.length !== row.skus.length) {
     const chosen = which.value;
-    which.replaceChildren(...row.skus.map((sku) => new Option(sku.name || sku.sku, sku.sku)));
+    which.replaceChildren(...row.skus.map((sku) => new Option(nameOf(sku), sku.sku)));
     if (row.skus.some((sku) => sku.sku === chosen)) which.value = chosen;
   }
+  row.skus.forEach((sku, place) => write(which.options[place], nameOf(sku)));
   if (Date.now() > card.confirmUntil) write(find('[data-act="close"]', strip), "Close");
 }
 
@@ -262,7 +285,7 @@ function drawInvariants(rows, alarms) {
 function newInvariant(list, id) {
   const item = document.createElement("li");
   item.dataset.id = id;
-  for (const part of ["light", "id", "meaning", "state", "age", "detail"]) {
+  for (const part of ["light", "id", "state", "age", "meaning", "detail"]) {
     const span = document.createElement("span");
     span.className = part;
     item.append(span);
@@ -277,10 +300,11 @@ function drawInvariant(item, row) {
   item.dataset.state = row.state in LIGHTS ? row.state : "not-checked";
   write(find(".light", item), sign);
   write(find(".id", item), row.id);
-  write(find(".meaning", item), INVARIANTS[row.id] ?? "");
+  write(find(".meaning", item), INVARIANTS[row.id] ?? row.detail);
   write(find(".state", item), word);
-  write(find(".age", item), row.state === "not-checked" ? "" : age(row.age_ms));
-  write(find(".detail", item), row.detail || "");
+  // What is waited for stands where the age would: an invariant that is checked again and again must not move the rest.
+  write(find(".age", item), row.state === "not-checked" ? row.detail : `checked ${age(row.age_ms)}`);
+  write(find(".detail", item), row.state === "red" ? row.detail : "");
 }
 
 export function tick() {

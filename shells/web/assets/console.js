@@ -9,7 +9,10 @@ const SILENCE_MS = 5000;
 /** Waiting before the next attempt doubles from half a second, and a page left open overnight still asks often. */
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 
-const link = { failures: 0, heardAt: 0, retryAt: 0, wake: null, abort: null };
+/** Until somebody wakes it: a timer is bounded, an hour is long. */
+const FOREVER_MS = 3_600_000;
+
+const link = { failures: 0, heardAt: 0, retryAt: 0, wake: null, abort: null, asked: false, leaving: false };
 
 function takeFragment() {
   const given = new URLSearchParams(location.hash.slice(1));
@@ -95,6 +98,7 @@ async function readFeed(response) {
 
 async function connect() {
   link.abort = new AbortController();
+  link.asked = false;
   link.heardAt = performance.now();
   const headers = { Accept: "text/event-stream" };
   const token = recall("admin") || recall("token");
@@ -122,8 +126,12 @@ async function follow() {
   for (;;) {
     let wait = 1000;
     try {
-      if (!(await connect())) wait = 3_600_000;
+      if (!(await connect())) wait = FOREVER_MS;
     } catch {
+      if (link.leaving || link.asked) {
+        await pause(link.leaving ? FOREVER_MS : 0);
+        continue;
+      }
       link.failures += 1;
       if (link.failures === 1) announce("Connection lost, retrying.");
       // Spread by a quarter, so that a thousand pages do not knock in the same instant.
@@ -137,6 +145,7 @@ async function follow() {
 }
 
 function reconnect() {
+  link.asked = true;
   link.abort?.abort();
   link.wake?.();
 }
@@ -166,6 +175,11 @@ function begin() {
   find("#retry").addEventListener("click", reconnect);
   addEventListener("hashchange", () => { takeFragment(); showWho(); reconnect(); });
   addEventListener("online", reconnect);
+  // The line may be down or only another one: the next attempt tells.
+  addEventListener("offline", () => link.abort?.abort());
+  // A page that is kept for the way back must not hold its connection: a browser has six for one host.
+  addEventListener("pagehide", () => { link.leaving = true; link.abort?.abort(); });
+  addEventListener("pageshow", (event) => { link.leaving = false; if (event.persisted) reconnect(); });
   onBuy({ askForToken });
   setInterval(tick, 500);
   tick();

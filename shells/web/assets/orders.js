@@ -118,6 +118,9 @@ async function reserve(card) {
     return { told: "Whether it is reserved is not known: see your orders.", refused: true };
   }
   settle(card, answer.body, "");
+  // The window is running: the card comes into sight, and the next key pressed is about it.
+  card.node.focus({ preventScroll: true });
+  card.node.scrollIntoView({ block: "nearest" });
   announce(`Reserved: ${what}. Pay before its window ends.`);
   return { told: `Reserved ${what}. Pay under “Your orders”.`, refused: false };
 }

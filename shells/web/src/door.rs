@@ -98,6 +98,14 @@ impl Door {
         );
     }
 
+    /// The shard's answer was not sold out: others may ask too, whether or not this click asked for them.
+    pub fn unlatch(&self, shard: ShardId, basket: &Basket) {
+        let mut latch = self.latch_of(shard).lock().expect("no holder of this lock panics");
+        for line in basket.lines() {
+            latch.clear(shard, line.sku);
+        }
+    }
+
     fn latch_of(&self, shard: ShardId) -> &Mutex<Latch> {
         let sale = shard.sale.as_str().bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
         &self.latches[(sale.wrapping_add(u64::from(shard.k)) % u64::from(STRIPES)) as usize]

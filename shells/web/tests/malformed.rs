@@ -144,11 +144,10 @@ fn bytes_that_are_no_request_hurt_nobody() {
     let bytes = prop_oneof![
         vec(any::<u8>(), 0..300),
         "(POST|GET) [ -~]{0,60}(\r\n|\n)([ -~]{0,40}(\r\n|\n)){0,5}".prop_map(String::into_bytes),
-        (17_000_usize..40_000).prop_map(|length| format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(length)).into_bytes()),
+        (17_000_usize..40_000)
+            .prop_map(|length| format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(length)).into_bytes()),
         (65_usize..200).prop_map(|count| format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(count)).into_bytes()),
     ];
-    runner
-        .run(&bytes, |bytes| check(&runtime.block_on(raw(served.address, &bytes)), &mut 0))
-        .unwrap();
+    runner.run(&bytes, |bytes| check(&runtime.block_on(raw(served.address, &bytes)), &mut 0)).unwrap();
     runtime.block_on(async { served.anybody().get("/healthz").await.expect(200) });
 }

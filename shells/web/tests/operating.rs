@@ -42,7 +42,12 @@ async fn stock_is_told_from_rows_counters_and_orders() {
     let payment = ann.post(&payments, &json!({})).await.expect(202).json();
     let body = json!({"payment_id": payment["payment_id"], "verdict": "succeeded"});
     let signature = doorbuster_web::payments::sign(world::WEBHOOK_SECRET, world::START, body.to_string().as_bytes());
-    served.anybody().with("webhook-signature", &signature).post("/v1/webhooks/payments/simulated", &body).await.expect(200);
+    served
+        .anybody()
+        .with("webhook-signature", &signature)
+        .post("/v1/webhooks/payments/simulated", &body)
+        .await
+        .expect(200);
     // Sums over orders are kept for a second.
     served.world.pass_ms(1000);
     let sale = served.admin().get("/admin/v1/sales/demo").await.expect(200).json();
@@ -66,7 +71,10 @@ async fn csv_and_json_lines_say_the_same() {
         "sku_name": "42", "price_minor": 9900, "currency": "EUR", "stock": 3,
     });
     for _ in 0..2 {
-        root.with("content-type", "text/csv; charset=utf-8").send(Method::POST, path, csv.clone().into_bytes()).await.expect(201);
+        root.with("content-type", "text/csv; charset=utf-8")
+            .send(Method::POST, path, csv.clone().into_bytes())
+            .await
+            .expect(201);
     }
     let lines = root.with("content-type", "application/x-ndjson");
     let told = lines.send(Method::POST, path, format!("\n{line}\n").into_bytes()).await.expect(201).json();
@@ -165,7 +173,8 @@ async fn every_route_is_documented_and_reachable() {
         for method in methods.as_object().unwrap().keys() {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let filled = path.replace("{sale}", "none").replace("{slug}", "sold-out").replace(['{', '}'], "");
-            let answer = served.anybody().with("accept", "application/json").send(method.clone(), &filled, Vec::new()).await;
+            let answer =
+                served.anybody().with("accept", "application/json").send(method.clone(), &filled, Vec::new()).await;
             let lost = answer.status == 405 || (answer.status == 404 && answer.slug() == "not-found");
             assert!(!lost || path.contains("webhooks"), "{method} {path}: {answer:?}");
         }

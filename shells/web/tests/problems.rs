@@ -74,9 +74,13 @@ async fn provoke(slug: Slug) -> Answer {
         | Slug::QuotaExceeded
         | Slug::NotReady
         | Slug::Overloaded => refuse_click(&served, slug).await,
-        Slug::BadRow | Slug::TooManyRows | Slug::SaleConflict | Slug::ShardNotOpen => refuse_operator(&served, slug).await,
+        Slug::BadRow | Slug::TooManyRows | Slug::SaleConflict | Slug::ShardNotOpen => {
+            refuse_operator(&served, slug).await
+        }
         Slug::NotYet | Slug::ForbiddenTransition | Slug::PaymentState => refuse_order(&served, slug).await,
-        Slug::Internal | Slug::OutcomeUnknown | Slug::Unavailable | Slug::TimedOut => break_platform(&served, slug).await,
+        Slug::Internal | Slug::OutcomeUnknown | Slug::Unavailable | Slug::TimedOut => {
+            break_platform(&served, slug).await
+        }
     }
 }
 

@@ -168,7 +168,7 @@ impl<'a> Search<'a> {
         }
         let number = u32::try_from(self.parents.len()).expect("fewer states than a u32 counts");
         self.parents.push(from);
-        if (fingerprint >> 64) as u64 % self.model.scope.quiet_every == 0 {
+        if ((fingerprint >> 64) as u64).is_multiple_of(self.model.scope.quiet_every) {
             self.quiet_checks += 1;
             let mut healing = Healing::new(self.model, &state);
             let rested = caught(|| healing.run(&mut self.rested));

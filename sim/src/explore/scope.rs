@@ -152,24 +152,24 @@ pub const SCOPES: &[Scope] = &[
     },
     Scope {
         name: "three-users",
-        about: "three users, stock 2, one end of an epoch, redelivery of the partition",
+        about: "three users, stock 2, a stale failover, redelivery of the partition",
         wishes: THREE_USERS,
         limit: 1,
-        budgets: Budgets { accepts: 4, endings: 2, seals: 1, resets: 1, ..Budgets::NONE },
+        budgets: Budgets { accepts: 4, endings: 1, seals: 1, failovers: 1, resets: 1, ..Budgets::NONE },
         ..PLAIN
     },
     Scope {
         name: "ladder-crash",
         about: "a crash at each step of the ladder, a second keeper, a zombie that goes on",
         keepers: 2,
-        budgets: Budgets { accepts: 2, endings: 1, seals: 2, keeper_crashes: 1, ..Budgets::NONE },
+        budgets: Budgets { accepts: 2, endings: 1, seals: 3, keeper_crashes: 2, duplicates: 1, ..Budgets::NONE },
         ..PLAIN
     },
     Scope {
         name: "grant",
-        about: "a top-up at any moment of an epoch's end, duplicated and late",
+        about: "top-ups at any moment of a stale failover, duplicated and late",
         stock: &[1],
-        budgets: Budgets { accepts: 3, endings: 1, top_ups: 2, seals: 1, duplicates: 1, ..Budgets::NONE },
+        budgets: Budgets { accepts: 2, endings: 1, top_ups: 2, seals: 1, failovers: 1, duplicates: 1, ..Budgets::NONE },
         ..PLAIN
     },
     Scope {
@@ -234,7 +234,7 @@ pub const SCOPES: &[Scope] = &[
         name: "abandon",
         about: "rule 10 before, while and after the reservation travels, over two ends of an epoch",
         limit: 1,
-        budgets: Budgets { accepts: 4, abandons: 2, seals: 2, duplicates: 1, failovers: 1, ..Budgets::NONE },
+        budgets: Budgets { accepts: 3, abandons: 2, seals: 2, duplicates: 1, ..Budgets::NONE },
         ..PLAIN
     },
     Scope {
@@ -254,7 +254,7 @@ pub const SCOPES: &[Scope] = &[
         name: "refund",
         about: "payment against cancel, refunds with and without restock across an end of the epoch",
         limit: 1,
-        budgets: Budgets { accepts: 3, endings: 2, pays: 2, refunds: 2, seals: 1, duplicates: 1, ..Budgets::NONE },
+        budgets: Budgets { accepts: 3, endings: 2, pays: 2, refunds: 2, seals: 2, duplicates: 1, ..Budgets::NONE },
         ..PLAIN
     },
     Scope {

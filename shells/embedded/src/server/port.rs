@@ -2,6 +2,7 @@
 
 use super::call::{Answer, Call};
 use super::intents::LogIntents;
+use super::known::Known;
 use super::thread::{PARTITION, ServerThread};
 use crate::log::Log;
 use crate::rows::RowsStore;
@@ -28,6 +29,7 @@ const CALLS_MAX: usize = 4096;
 #[derive(Clone)]
 pub struct ShardServer {
     calls: mpsc::Sender<Call>,
+    known: Arc<Known>,
 }
 
 impl ShardServer {
@@ -43,8 +45,10 @@ impl ShardServer {
         let (synced, visible) = watch::channel(log.last(PARTITION).0);
         let intents = LogIntents::new(log.reader(), visible, calls.clone(), store);
         let server = ServerId(entropy_wide(env.as_ref()));
-        let thread = ServerThread { log, server, env, telemetry, synced, shards: BTreeMap::new() };
-        (ShardServer { calls }, intents, thread.start(waiting))
+        let known = Arc::new(Known::new());
+        let (shards, known_here) = (BTreeMap::new(), known.clone());
+        let thread = ServerThread { log, server, env, telemetry, synced, shards, known };
+        (ShardServer { calls, known: known_here }, intents, thread.start(waiting))
     }
 
     async fn call<T, R>(&self, call: impl FnOnce(Answer<T>) -> Call) -> Outcome<T, R> {
@@ -104,5 +108,9 @@ impl Ledger for ShardServer {
 
     async fn look_up(&self, shard: ShardId, user: UserId, id: ReservationId) -> Outcome<Option<Record>, NotServed> {
         self.call(|answer| Call::LookUp(shard, user, id, answer)).await
+    }
+
+    fn may_know(&self, _shard: ShardId, id: ReservationId) -> bool {
+        self.known.may_contain(id)
     }
 }

@@ -1,9 +1,10 @@
 //! The server's thread: takes what waits, decides it, syncs once, and only then answers.
 
 use super::call::{Answer, Call};
+use super::known::Known;
 use crate::log::{Log, LogError, Partition, Position};
 use doorbuster_core::ids::{Epoch, ServerId, ShardId};
-use doorbuster_core::ledger::entry::Intent;
+use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
 use doorbuster_core::ledger::settle::Settlement;
 use doorbuster_core::ledger::shard::Shard;
 use doorbuster_core::settler::ShardChange;
@@ -31,6 +32,8 @@ pub struct ServerThread {
     /// The last position that readers may see.
     pub synced: watch::Sender<u64>,
     pub shards: BTreeMap<ShardId, Shard>,
+    /// Every id that one of the shards remembers, and some that they have forgotten.
+    pub known: Arc<Known>,
 }
 
 impl ServerThread {
@@ -78,6 +81,7 @@ impl ServerThread {
             Call::Reserve(shard, fence, items, answer) => {
                 let reply = self.shard(shard).reserve(fence, now, &items);
                 if let Some(entry) = reply.as_ref().ok().and_then(|batch| batch.entry.as_ref()) {
+                    self.know(entry);
                     self.append(&Intent::Entry(shard, entry.clone()))?;
                     appended = true;
                 }
@@ -105,7 +109,10 @@ impl ServerThread {
                 let last = if memory.server == server { memory.seal(epoch) } else { None };
                 hold(releases, answer, last);
             }
-            Call::Load(shard, fence, chunk, answer) => hold(releases, answer, self.shard(shard).load(fence, &chunk)),
+            Call::Load(shard, fence, chunk, answer) => {
+                chunk.records.iter().for_each(|(_, record)| self.known.add(record.id));
+                hold(releases, answer, self.shard(shard).load(fence, &chunk));
+            }
             Call::Open(shard, fence, chunks, paused, answer) => {
                 hold(releases, answer, self.shard(shard).open(fence, chunks, paused));
             }
@@ -126,6 +133,12 @@ impl ServerThread {
     fn shard(&mut self, shard: ShardId) -> &mut Shard {
         let server = self.server;
         self.shards.entry(shard).or_insert_with(|| Shard::empty(server))
+    }
+
+    fn know(&self, entry: &Entry) {
+        if let EntryKind::Reserved(reservations) = &entry.kind {
+            reservations.iter().for_each(|reservation| self.known.add(reservation.id));
+        }
     }
 
     fn append_seal(&mut self, shard: ShardId, epoch: Epoch) -> Result<(), LogError> {

@@ -51,4 +51,11 @@ pub trait Ledger: Send + Sync + 'static {
     async fn inspect(&self, shard: ShardId) -> Outcome<ServerView, NotServed>;
     /// A user's record: what a buyer sees before the order's row exists.
     async fn look_up(&self, shard: ShardId, user: UserId, id: ReservationId) -> Outcome<Option<Record>, NotServed>;
+    /// Whether the shard may remember this reservation. `false` is certain, and lets an edge refuse a sold-out click
+    /// without asking: a known key must be answered as it was, also after the sell-out. An implementation that cannot
+    /// tell says `true`.
+    fn may_know(&self, shard: ShardId, id: ReservationId) -> bool {
+        let _ = (shard, id);
+        true
+    }
 }

@@ -135,7 +135,8 @@ impl World {
 
     /// Keeper: every shard of the sale that can be opened is loaded and opened.
     pub fn open_shards(&self, sale: SaleId) {
-        let shards: Vec<ShardRow> = self.state().rows.shards.values().filter(|row| row.id.sale == sale).cloned().collect();
+        let shards: Vec<ShardRow> =
+            self.state().rows.shards.values().filter(|row| row.id.sale == sale).cloned().collect();
         for row in shards.into_iter().filter(|row| row.phase == Phase::Sealed) {
             self.climb(row.id, LadderStep::BeginOpening(row.rung(), SERVER, Nonce(row.epoch.0)));
             let opening = self.state().rows.shards[&row.id].clone();
@@ -207,11 +208,8 @@ pub struct Served {
 
 impl Served {
     pub async fn start(settings: Settings) -> Served {
-        let world = Arc::new(World {
-            state: Mutex::default(),
-            env: StillEnv(AtomicU64::new(0)),
-            release: Notify::new(),
-        });
+        let world =
+            Arc::new(World { state: Mutex::default(), env: StillEnv(AtomicU64::new(0)), release: Notify::new() });
         let telemetry = Telemetry::shared();
         let verdict = LiveVerdict { id: "I1", state: Light::Green, detail: "0 <= 0".into(), checked_at: Mono(0) };
         let ports = Ports {
@@ -272,9 +270,7 @@ impl Served {
 }
 
 pub fn new_sale(id: &str, stock: u64) -> Value {
-    let sku = |name: &str| {
-        json!({"sku": name, "product": "p", "name": name, "price_minor": 500, "currency": "EUR", "stock": stock})
-    };
+    let sku = |name: &str| json!({"sku": name, "product": "p", "name": name, "price_minor": 500, "currency": "EUR", "stock": stock});
     json!({
         "sale": id, "starts_at": "2025-12-31T23:59:59Z", "ends_at": "2026-01-02T00:00:00Z", "limit_per_user": 2,
         "hold_seconds": 30, "skus": [sku("a"), sku("b")],
