@@ -176,6 +176,16 @@ impl Queue {
         self.processing.by_score.first().map(|(end, _)| *end)
     }
 
+    /// Every task: its order, when it is due or its lease ends, and the claim on it, if there is one.
+    pub fn tasks(&self) -> impl Iterator<Item = (OrderId, Wall, Option<Token>)> + '_ {
+        let ready = self.ready.by_order.iter().map(|(order, due)| (*order, *due, None));
+        let claimed = self.processing.by_order.iter().map(|(order, lease_end)| {
+            let owner = self.owner.get(order).expect("a claimed task has an owner record");
+            (*order, *lease_end, owner.token)
+        });
+        ready.chain(claimed)
+    }
+
     /// The queue's counts agree (S13): O(1).
     pub fn check(&self) {
         assert_eq!(self.owner.len(), self.ready() + self.processing(), "a task is in exactly one place");

@@ -1,6 +1,7 @@
 //! The one binary: the whole platform in one process, or, in production, its roles together or apart.
 
 mod demo;
+mod depths;
 mod platform;
 mod provider;
 mod token;

@@ -1,5 +1,6 @@
 //! All roles of the platform over the embedded ports, in one process.
 
+use crate::depths::EmbeddedDepths;
 use crate::provider::SimulatedProvider;
 use doorbuster_core::ids::ShardId;
 use doorbuster_core::limits::GROUP_MAX;
@@ -31,6 +32,8 @@ pub struct Embedded {
     pub ports: Ports,
     /// The log as intake reads it.
     pub intents: LogIntents,
+    /// What audits ask beside the rows.
+    pub depths: Arc<EmbeddedDepths>,
     /// The thread of the shards' server: it ends when every port is dropped, and closes the log.
     pub server: JoinHandle<()>,
 }
@@ -39,18 +42,27 @@ pub struct Embedded {
 pub fn embed(data: DataDirectory, env: SharedEnv, webhooks: SocketAddr, webhook_secret: Vec<u8>) -> Embedded {
     let telemetry = Telemetry::shared();
     let rows: RowsStore = data.rows;
+    let (store, feed) = (Arc::new(rows.clone()), RowsFeed::new(rows.clone()));
+    let delay = MemoryDelayQueue::new(env.clone(), telemetry.clone());
     let (ledger, intents, server) = ShardServer::start(data.log, rows.clone(), env.clone(), telemetry.clone());
+    let ledger = Arc::new(ledger);
+    let depths = EmbeddedDepths {
+        store: store.clone(),
+        ledger: ledger.clone(),
+        delay: delay.clone(),
+        feed: feed.clone(),
+    };
     let ports = Ports {
         env: env.clone(),
-        telemetry: telemetry.clone(),
-        store: Arc::new(rows.clone()),
-        ledger: Arc::new(ledger),
+        telemetry,
+        store,
+        ledger,
         intents: Arc::new(intents.clone()),
-        feed: Arc::new(RowsFeed::new(rows)),
-        delay: Arc::new(MemoryDelayQueue::new(env.clone(), telemetry)),
+        feed: Arc::new(feed),
+        delay: Arc::new(delay),
         provider: Arc::new(SimulatedProvider::new(env, webhooks, webhook_secret)),
     };
-    Embedded { ports, intents, server }
+    Embedded { ports, intents, depths: Arc::new(depths), server }
 }
 
 /// What the edge needs of the running roles.
@@ -59,8 +71,6 @@ pub struct Running {
     pub admit: Arc<dyn Admit>,
     /// The live oracle.
     pub verdicts: watch::Receiver<Vec<LiveCheck>>,
-    /// The keepers, by shard.
-    pub keepers: Keepers,
 }
 
 /// Starts every role. The memory of the last process is gone: its delay queue is filled again from the index of due
@@ -77,9 +87,9 @@ pub async fn start(embedded: &Embedded, clear_latch: ClearLatch, stop: &Stop) ->
     let keepers = start_keepers(ports, stop);
     let admit: Arc<dyn Admit> = Arc::new(Lanes::new(ports.clone(), stop.clone(), GROUP_MAX));
     payment::start(ports, admit.clone(), stop);
-    let verdicts = auditor::start(ports, keepers.clone(), stop);
+    let verdicts = auditor::start(ports, keepers, stop);
     watch_lag(embedded.intents.clone(), ports.telemetry.clone(), stop.clone());
-    Ok(Running { admit, verdicts, keepers })
+    Ok(Running { admit, verdicts })
 }
 
 async fn all_shards(store: &dyn Store) -> Result<Vec<ShardId>, Unavailable> {

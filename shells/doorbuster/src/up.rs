@@ -113,7 +113,7 @@ fn edge(embedded: &Embedded, running: Running, secrets: Secrets, env: &SharedEnv
         env: env.clone(),
         telemetry: embedded.ports.telemetry.clone(),
         verdicts: Some(translate(running.verdicts, stop.clone())),
-        depths: None,
+        depths: Some(embedded.depths.clone()),
     };
     Api::shared(ports, secrets, Settings { dev: true, ..Settings::default() })
 }
@@ -172,8 +172,8 @@ fn stopped_by_signal() -> std::io::Result<Stop> {
 /// The server's thread ends when the last port is dropped; it closes the log then.
 async fn end(embedded: Embedded, latches: Arc<OnceLock<Shared>>, stop_roles: watch::Sender<bool>) {
     stop_roles.send_replace(true);
-    let Embedded { ports, intents, server } = embedded;
-    drop((ports, intents, latches));
+    let Embedded { ports, intents, depths, server } = embedded;
+    drop((ports, intents, depths, latches));
     let ended = async {
         while !server.is_finished() {
             tokio::time::sleep(Duration::from_millis(10)).await;

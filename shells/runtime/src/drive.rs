@@ -24,6 +24,9 @@ pub trait Perform<M: Machine>: Send + Sync + 'static {
 /// Events that wait for one machine: its own effects' answers (bounded by its tables) and what its role feeds it.
 pub const INBOX_MAX: usize = 4096;
 
+/// Events that are taken between two looks at the stop and the timer: some tens of microseconds.
+const BATCH_MAX: usize = 64;
+
 /// Where events for a machine are dropped in.
 pub type Inbox<E> = mpsc::Sender<E>;
 
@@ -61,13 +64,31 @@ where
                 None => return machine,
             },
         };
-        let now = env.now();
-        machine.step(now, event, &mut effects);
-        machine.check();
-        for effect in effects.drain(..) {
-            if let Some(performed) = performer.perform(now, effect) {
-                start(performed, answers.clone());
-            }
+        take(&mut machine, performer.as_ref(), &env, event, &mut effects, &answers);
+        // What waits already is taken at once: a timer per event would cost more than the event.
+        for _ in 1..BATCH_MAX {
+            let Ok(event) = events.try_recv() else { break };
+            take(&mut machine, performer.as_ref(), &env, event, &mut effects, &answers);
+        }
+    }
+}
+
+fn take<M: Machine, P: Perform<M>>(
+    machine: &mut M,
+    performer: &P,
+    env: &SharedEnv,
+    event: M::Event,
+    effects: &mut Vec<M::Effect>,
+    answers: &Inbox<M::Event>,
+) where
+    M::Event: Send + 'static,
+{
+    let now = env.now();
+    machine.step(now, event, effects);
+    machine.check();
+    for effect in effects.drain(..) {
+        if let Some(performed) = performer.perform(now, effect) {
+            start(performed, answers.clone());
         }
     }
 }

@@ -47,6 +47,7 @@ const sales = new Map();
 const products = new Map();
 const samples = { accepted: [], refused: [], persisted: [] };
 let operating = false;
+let broken = "";
 
 export function draw(picture) {
   drawRates(picture);
@@ -277,8 +278,14 @@ function drawInvariants(rows, alarms) {
   }
   for (const row of rows) drawInvariant(list.querySelector(`[data-id="${CSS.escape(row.id)}"]`) ?? newInvariant(list, row.id), row);
   const count = (state) => rows.filter((row) => row.state === state).length;
-  const words = [count("red") ? `${count("red")} BROKEN` : "", `${count("green")} of ${rows.length} hold`, alarms > 0 ? `${number(alarms)} alarms` : ""];
-  write(find("#verdict"), rows.length ? words.filter(Boolean).join(", ") : "");
+  const words = [["red", "BROKEN"], ["green", "hold"], ["not-checked", "not checked"]]
+    .filter(([state]) => count(state) > 0).map(([state, word]) => `${count(state)} ${word}`);
+  // Only what breaks, or is whole again, interrupts those who listen; the rest changes too often.
+  const red = rows.filter((row) => row.state === "red").map((row) => row.id).join(", ");
+  if (red !== broken) announce(red ? `Invariants broken: ${red}.` : "All invariants that are checked hold again.");
+  broken = red;
+  if (alarms > 0) words.push(`${number(alarms)} alarms`);
+  write(find("#verdict"), words.join(", "));
   find("#verdict").dataset.state = count("red") || alarms > 0 ? "red" : count("green") === rows.length && rows.length ? "green" : "not-checked";
 }
 

@@ -171,6 +171,7 @@ function drawCard(card) {
   show(find('[data-do="cancel"]', node), open);
   show(find('[data-do="again"]', node), unsure);
   show(find('[data-do="abandon"]', node), status === "unknown" || status === "not-seen");
+  show(find('[data-do="look"]', node), status !== "asking");
   show(find('[data-do="forget"]', node), !open && status !== "asking");
   drawWindow(card);
 }

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod api;
+mod assets;
 mod board;
 pub mod body;
 mod directory;

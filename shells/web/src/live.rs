@@ -1,4 +1,4 @@
-//! The console's page and its feed.
+//! The console's feed.
 
 use crate::api::{Api, LiveVerdict, Shared};
 use crate::orders::{event, event_stream};
@@ -11,7 +11,7 @@ use crate::token::Role;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{Html, IntoResponse};
+use axum::response::IntoResponse;
 use doorbuster_core::database::rows::SaleState;
 use doorbuster_core::time::Mono;
 use doorbuster_runtime::drive::spawn;
@@ -38,11 +38,6 @@ const RATES: [(&str, &[Metric]); 4] = [
     ("persisted", &[Metric::Persisted]),
     ("requests", &[Metric::Requests]),
 ];
-
-/// `GET /`
-pub async fn console() -> Html<&'static str> {
-    Html(include_str!("../assets/console.html"))
-}
 
 /// `GET /v1/live`
 pub async fn feed(State(api): State<Shared>, headers: HeaderMap) -> Answer {

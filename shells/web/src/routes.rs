@@ -3,7 +3,7 @@
 use crate::admin::{catalogue, import, orders as admin_orders, sales as admin_sales, shards};
 use crate::api::Shared;
 use crate::problem::{Answer, Slug};
-use crate::{admin, body, health, live, openapi, orders, payments, reservations, reserve, shop};
+use crate::{admin, assets, body, health, live, openapi, orders, payments, reservations, reserve, shop};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, delete, get, post, put};
@@ -139,7 +139,9 @@ routes! {
     get "/problems/{slug}" Public None => 200 "text/html", "Text" []
         "What a problem means and what to do." openapi::problem_page;
     get "/" Public None => 200 "text/html", "Text" []
-        "The console." live::console;
+        "The console." assets::console;
+    get "/assets/{asset}" Public None => 200 "text/plain", "Text" [NotFound]
+        "What the console loads." assets::asset;
 }
 
 /// The router over the table. The hot route is answered before it; here it stands for odd spellings of its path and

@@ -27,6 +27,12 @@ impl RowsFeed {
         RowsFeed { store }
     }
 
+    /// Events of this topic that this group has not dealt with.
+    pub fn unsent(&self, group: &'static str, topic: Topic) -> Result<u64, Unavailable> {
+        let next = self.store.number(&key::offset(group, topic))?.max(1);
+        Ok(self.store.ends.borrow().0.of(topic).saturating_sub(next))
+    }
+
     fn read(&self, topic: Topic, from: Offset, end: u64, limit: usize) -> Result<Vec<(Offset, Event)>, read::ReadError> {
         let snapshot = self.store.shelf.database.snapshot();
         let outbox = &self.store.shelf.outbox;

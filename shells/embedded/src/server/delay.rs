@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use doorbuster_core::delay::queue::{Completion, Queue, StaleToken, Task, Token};
 use doorbuster_core::ids::OrderId;
 use doorbuster_core::outcome::Outcome;
+use doorbuster_core::time::Wall;
 use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports::Unavailable;
 use doorbuster_runtime::ports::delay::DelayQueue;
@@ -22,6 +23,11 @@ impl MemoryDelayQueue {
     /// Empty.
     pub fn new(env: SharedEnv, telemetry: Arc<Telemetry>) -> MemoryDelayQueue {
         MemoryDelayQueue { queue: Arc::default(), env, telemetry }
+    }
+
+    /// Every task: its order, when it is due or its lease ends, and the claim on it, if there is one.
+    pub fn tasks(&self) -> Vec<(OrderId, Wall, Option<Token>)> {
+        self.lock().tasks().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

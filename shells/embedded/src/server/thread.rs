@@ -6,7 +6,7 @@ use crate::log::{Log, LogError, Partition, Position};
 use doorbuster_core::ids::{Epoch, ServerId, ShardId};
 use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
 use doorbuster_core::ledger::settle::Settlement;
-use doorbuster_core::ledger::shard::Shard;
+use doorbuster_core::ledger::shard::{Fence, Shard};
 use doorbuster_core::settler::ShardChange;
 use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports::ledger::ServerView;
@@ -66,6 +66,7 @@ impl ServerThread {
         }
         if appended {
             self.log.sync()?;
+            self.shards.values_mut().for_each(acknowledge);
             self.telemetry.add(Metric::Syncs, 1);
             self.synced.send_replace(self.log.last(PARTITION).0);
         }
@@ -163,6 +164,13 @@ fn hold<T: Send + 'static>(releases: &mut Vec<Release>, answer: Answer<T>, value
         // A caller that has gone away asks again.
         let _ = answer.send(value);
     }));
+}
+
+/// What this thread has written is durable now.
+fn acknowledge(shard: &mut Shard) {
+    let Some(meta) = shard.meta().copied() else { return };
+    let fence = Fence { server: shard.server, epoch: meta.epoch, nonce: meta.nonce };
+    shard.ack(fence, meta.seq).expect("a memory agrees with its own head");
 }
 
 fn settle(memory: &mut Shard, change: &ShardChange) -> Settlement {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The group under which the worker reads.
-const READER: Reader = Reader { group: "payment", topic: Topic::Payments };
+pub const READER: Reader = Reader { group: "payment", topic: Topic::Payments };
 
 /// Starts the worker of the one partition of payments.
 pub fn start(ports: &Ports, admit: Arc<dyn Admit>, stop: &Stop) {

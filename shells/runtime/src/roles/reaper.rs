@@ -1,6 +1,7 @@
 //! The reaper, wired: ends of pay windows, through the delay queue, into the database.
 
 use super::Ports;
+use super::follower::Reader;
 use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
 use crate::ports::{Partition, Unavailable};
 use crate::telemetry::Metric;
@@ -18,14 +19,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 /// The group under which the reaper reads.
-const GROUP: &str = "reaper";
+pub const READER: Reader = Reader { group: "reaper", topic: Topic::Timeouts };
 /// The topic has one partition in one process.
 const ONLY: Partition = Partition(0);
 
 /// Starts a reaper over the timeouts topic.
 pub async fn start(ports: &Ports, stop: &Stop) -> Result<(), Unavailable> {
     let (events, received) = inbox();
-    let from = ports.feed.committed(GROUP, Topic::Timeouts).await?;
+    let from = ports.feed.committed(READER.group, READER.topic).await?;
     let assigned = Event::Inbox(inbox::Event::Assigned { partition: ONLY, from });
     events.send(assigned).await.map_err(|_| Unavailable("the reaper stopped at its start".to_owned()))?;
     let performer = Arc::new(ReaperPerformer { ports: ports.clone() });
@@ -72,7 +73,7 @@ fn away<T>(outcome: Outcome<T, Unavailable>) -> Outcome<T, QueueAway> {
 async fn timeouts(ports: &Ports, effect: inbox::Effect) -> inbox::Event<Task> {
     match effect {
         inbox::Effect::Fetch { ticket, partition, from, limit } => {
-            let found = ports.feed.fetch(GROUP, Topic::Timeouts, from, limit).await;
+            let found = ports.feed.fetch(READER.group, READER.topic, from, limit).await;
             let record = |(offset, event)| match event {
                 Outgoing::TimeoutDue { order, version, expires_at } => {
                     Record::Delivered(offset, Task { order, version, due: expires_at })
@@ -84,7 +85,7 @@ async fn timeouts(ports: &Ports, effect: inbox::Effect) -> inbox::Event<Task> {
             inbox::Event::Fetched { ticket, partition, outcome }
         }
         inbox::Effect::Commit { ticket, partition, next } => {
-            let outcome = ports.feed.commit(GROUP, Topic::Timeouts, next).await.map_or(Outcome::Unknown, Outcome::Done);
+            let outcome = ports.feed.commit(READER.group, READER.topic, next).await.map_or(Outcome::Unknown, Outcome::Done);
             inbox::Event::Committed { ticket, partition, outcome }
         }
         inbox::Effect::SetAside { ticket, partition, offset } => {

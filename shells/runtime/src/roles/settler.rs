@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The group under which the settler reads.
-const READER: Reader = Reader { group: "settler", topic: Topic::ShardDown };
+pub const READER: Reader = Reader { group: "settler", topic: Topic::ShardDown };
 
 /// Told when units of a shard came back, so that a sold-out latch is forgotten at once.
 pub type ClearLatch = Arc<dyn Fn(ShardId, Option<doorbuster_core::ids::SkuId>) + Send + Sync>;
