@@ -10,6 +10,7 @@ use doorbuster_core::database::rows::{OrderRow, ShardRow};
 use doorbuster_core::database::tables::Rows;
 use doorbuster_core::ids::{Epoch, Seq, SkuId, UserId};
 use doorbuster_core::ledger::shard::ShardState;
+use doorbuster_core::limits::KEYS_MAX;
 use std::collections::BTreeMap;
 
 /// I1, I2, I3, S1 and S3 over the rows alone.
@@ -111,8 +112,12 @@ pub fn kept(cast: &Cast, rows: &Rows, promise: &Promise) -> Result<(), Violation
     })
 }
 
-/// I4 and S2 in one server's memory.
+/// S20, I4 and S2 in one server's memory.
 pub fn server(server: &Server) -> Result<(), Violation> {
+    for (user, page) in server.shard.pages() {
+        let records = page.records().len();
+        ensure(records <= KEYS_MAX, "S20", || format!("the page of {user} has {records} records"))?;
+    }
     let loading = server.shard.meta().is_some_and(|meta| meta.state == ShardState::Loading);
     if loading || !server.complete {
         return Ok(());
