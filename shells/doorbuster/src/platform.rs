@@ -26,6 +26,9 @@ use tokio::sync::watch;
 /// How often the lag of intake is looked at.
 const LAG_LOOK: Duration = Duration::from_millis(500);
 
+/// The same at every start: the lock of the data directory says that the process before this one is dead.
+const OWNER: u64 = 1;
+
 /// The embedded ports, and what ends with them.
 pub struct Embedded {
     /// What the roles stand on.
@@ -54,6 +57,7 @@ pub fn embed(data: DataDirectory, env: SharedEnv, webhooks: SocketAddr, webhook_
     };
     let ports = Ports {
         env: env.clone(),
+        owner: OWNER,
         telemetry,
         store,
         ledger,

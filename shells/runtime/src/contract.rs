@@ -20,6 +20,7 @@ pub use store::store_contract;
 pub use world::{NewWorld, World};
 
 use async_trait::async_trait;
+use doorbuster_core::time::Wall;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub enum Start {
 /// The implementation's clock.
 #[async_trait]
 pub trait Clock: Send + Sync {
+    /// What it shows.
+    async fn now(&self) -> Wall;
     /// Returns when so many milliseconds have gone by on it.
     async fn pass_ms(&self, millis: u64);
 }

@@ -27,6 +27,9 @@ use std::sync::Arc;
 pub struct Ports {
     /// Clocks and entropy.
     pub env: SharedEnv,
+    /// Who this process is to leases. Drawn at random where several processes may share a database; fixed where the data
+    /// directory keeps a second one out, so that a restart need not wait for its own old lease.
+    pub owner: u64,
     /// What is counted.
     pub telemetry: Arc<Telemetry>,
     /// The database.

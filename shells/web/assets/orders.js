@@ -122,7 +122,7 @@ async function reserve(card) {
   card.node.focus({ preventScroll: true });
   card.node.scrollIntoView({ block: "nearest" });
   announce(`Reserved: ${what}. Pay before its window ends.`);
-  return { told: `Reserved ${what}. Pay under “Your orders”.`, refused: false };
+  return { told: `Reserved ${what}: see your orders.`, refused: false };
 }
 
 function tell(node, words, refused) {
@@ -269,7 +269,7 @@ async function look(card) {
   const told = answer.body;
   settle(card, told.outcome === "not-seen" ? { status: "not-seen" } : told, "");
   const [label] = STATUS[card.status];
-  say(card, `Looked up: ${told.outcome === "not-seen" ? "not seen so far" : `${told.outcome}, ${label.toLowerCase()}`}. ${REASONS[card.reason] || SAY[card.status] || ""}`.trim());
+  say(card, `Looked up: ${String(told.outcome).replace("-", " ")}. ${REASONS[card.reason] || SAY[card.status] || `${label}.`}`);
 }
 
 async function abandon(card) {

@@ -85,7 +85,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Json<T>, Problem> {
         require_json(request.headers())?;
-        Ok(Json(parse(&read(request.into_body(), BODY_BYTES_MAX).await?)?))
+        let bytes_max = bytes_max(&request);
+        Ok(Json(parse(&read(request.into_body(), bytes_max).await?)?))
     }
 }
 
@@ -106,3 +107,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeJson
 /// Problems that every route with a body shares.
 pub const PROBLEMS: [Slug; 5] =
     [Slug::MalformedJson, Slug::UnknownField, Slug::InvalidValue, Slug::BodyTooLarge, Slug::UnsupportedMediaType];
+
+/// An operator may name a whole catalogue; who may, has been asked before the body is read.
+fn bytes_max(request: &Request) -> usize {
+    if request.uri().path().starts_with("/admin/") { IMPORT_BYTES_MAX } else { BODY_BYTES_MAX }
+}

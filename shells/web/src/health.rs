@@ -1,14 +1,15 @@
 //! Whether the process lives, is ready, and what it has counted.
 
-use crate::api::Shared;
+use crate::api::{Api, Shared};
 use crate::problem::{Answer, Slug};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use doorbuster_core::database::rows::{Phase, SaleRow, SaleState};
+use doorbuster_core::database::rows::{Phase, SaleRow, SaleState, ShardRow};
 use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::ShardId;
 use doorbuster_core::limits::PRELOAD_MS;
+use doorbuster_core::outcome::Outcome;
 use doorbuster_core::time::Wall;
 use doorbuster_runtime::telemetry::{Kind, Metric, Telemetry};
 use http::header::CONTENT_TYPE;
@@ -28,12 +29,27 @@ pub async fn ready(State(api): State<Shared>) -> Answer {
     let due = sales.iter().filter(|sale| is_due(sale, wall));
     let shards = due.flat_map(|sale| (0..sale.shards).map(|k| ShardId { sale: sale.id, k })).collect();
     let rows = snapshot.read(Reads { shards, ..Reads::default() }).await?;
-    let waiting: Vec<String> =
-        rows.shards.values().filter(|row| row.phase != Phase::Open).map(|row| row.id.to_string()).collect();
+    let mut waiting = Vec::new();
+    for row in rows.shards.values() {
+        if row.phase != Phase::Open || !is_served(&api, row).await {
+            waiting.push(row.id.to_string());
+        }
+    }
     if waiting.is_empty() {
         return Ok(Json(json!({"ready": true, "shards_open": rows.shards.len()})).into_response());
     }
     Err(Slug::NotReady.because("Some shards of open sales do not sell now.").with("shards", waiting))
+}
+
+/// Whether the memory that the row names is there: after a restart the row is OPEN until its keeper has looked.
+async fn is_served(api: &Api, row: &ShardRow) -> bool {
+    match api.ports.ledger.inspect(row.id).await {
+        Outcome::Done(view) => view.meta.is_some_and(|meta| {
+            view.server == row.server && meta.epoch == row.epoch && meta.nonce == row.nonce
+        }),
+        // Nobody answers, or not in time: a buyer would not be answered either.
+        Outcome::Refused(_) | Outcome::Unknown => false,
+    }
 }
 
 /// Whether the sale's shards should be open: they are loaded some time before its start.

@@ -25,6 +25,8 @@ pub enum Table {
     Due = 10,
     Offsets = 11,
     DeadLetters = 12,
+    Commits = 13,
+    Ticks = 14,
 }
 
 /// A key in the making.
@@ -56,6 +58,27 @@ impl Key {
 /// Which format the rows are in.
 pub fn format() -> Vec<u8> {
     Key::of(Table::Meta).0
+}
+
+/// The number of the last group of commits. The outbox has it too: its topics' codes end far below.
+pub fn commits() -> Vec<u8> {
+    Key::of(Table::Commits).0
+}
+
+/// All ticks of the belt.
+pub fn ticks() -> Vec<u8> {
+    Key::of(Table::Ticks).0
+}
+
+/// One tick of the belt.
+pub fn tick(number: u64) -> Vec<u8> {
+    Key::of(Table::Ticks).bytes(&number.to_be_bytes()).0
+}
+
+/// Which tick a key is.
+pub fn parse_tick(key: &[u8]) -> Option<u64> {
+    let tail = key.strip_prefix(ticks().as_slice())?;
+    Some(u64::from_be_bytes(tail.try_into().ok()?))
 }
 
 pub fn sale(sale: &SaleId) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use doorbuster_core::database::event::{Event, Topic};
 use serde::{Deserialize, Serialize};
 
-/// A topic's byte in keys, never reused.
+/// A topic's byte in keys, never reused. The belt's tables (13 and 14) stand in the same keyspace.
 pub trait TopicCode {
     /// The byte.
     fn code(&self) -> u8;

@@ -41,6 +41,10 @@ impl Env for SteppedEnv {
 
 #[async_trait]
 impl Clock for SteppedEnv {
+    async fn now(&self) -> Wall {
+        Env::now(self).wall
+    }
+
     async fn pass_ms(&self, millis: u64) {
         self.passed_ms.fetch_add(millis, Ordering::SeqCst);
     }

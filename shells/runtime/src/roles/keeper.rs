@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Starts the keeper of a shard; operators' wishes go into the inbox.
 pub fn start(shard: ShardId, ports: &Ports, stop: &Stop) -> Inbox<KeeperEvent> {
     let (events, received) = inbox();
-    let machine = Keeper::new(shard, ports.env.entropy(), ports.env.entropy());
+    let machine = Keeper::new(shard, ports.owner, ports.env.entropy());
     let performer = Arc::new(KeeperPerformer { shard, ports: ports.clone() });
     let channel = (events.clone(), received);
     spawn(drive(machine, performer, ports.env.clone(), stop.clone(), channel, |_| KeeperEvent::Tick));
