@@ -71,7 +71,7 @@ impl Count {
 
 fn has(options: &Options, needs: Needs) -> bool {
     match needs {
-        Needs::Nobody => true,
+        Needs::Nobody | Needs::Anything => true,
         Needs::Buyer => options.token.is_some(),
         Needs::Operator => options.token.is_some() && options.admin.is_some(),
     }
@@ -89,7 +89,11 @@ fn attempt(tab: &mut Tab, options: &Options, check: &Check) -> Result<(), String
 fn open(tab: &mut Tab, options: &Options, needs: Needs) -> Result<(), String> {
     tab.call("Storage.clearDataForOrigin", json!({"origin": options.url, "storageTypes": "local_storage"}))?;
     let token = options.token.as_deref().filter(|_| needs != Needs::Nobody).map(|token| format!("token={token}"));
-    let admin = options.admin.as_deref().filter(|_| needs == Needs::Operator).map(|admin| format!("admin={admin}"));
+    let admin = options
+        .admin
+        .as_deref()
+        .filter(|_| matches!(needs, Needs::Operator | Needs::Anything))
+        .map(|admin| format!("admin={admin}"));
     let fragment: Vec<String> = token.into_iter().chain(admin).collect();
     tab.navigate(&format!("{}/#{}", options.url, fragment.join("&")))
 }

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::errand::{Done, Errand, Kind, Runner};
-use crate::error::LoadError;
-use crate::generator::{Acceptance, Click, Generated, Plan, generate};
-use crate::history::{Answer, History, Line};
+use crate::generator::{Acceptance, Click, Generated, Plan};
+use crate::history::History;
 use crate::platform::Platform;
 use crate::request::Requests;
 use crate::settings::Settings;
@@ -29,9 +28,6 @@ const FINAL_BOUND: Duration = Duration::from_secs(150);
 
 /// Released units are for sale again within this long after their orders are final.
 const RELEASE_BOUND: Duration = Duration::from_secs(60);
-
-/// So many probe buyers show that the released units can be bought; more would only prolong the run.
-const PROBES_MAX: u64 = 200;
 
 /// So many receipts are shown again at the end; they are signed alike, so more would say the same.
 const RECEIPTS_MAX: usize = 200;
@@ -84,6 +80,12 @@ impl Scene {
         }
     }
 
+    /// By then an order that is made now is final.
+    #[must_use]
+    pub fn final_bound(&self) -> Instant {
+        self.bound(self.hold + FINAL_BOUND)
+    }
+
     fn bound(&self, after: Duration) -> Instant {
         (Instant::now() + after).min(self.deadline)
     }
@@ -113,7 +115,7 @@ impl Order {
         !matches!(self.status.as_str(), "" | "on-its-way")
     }
 
-    fn is_final(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         matches!(self.status.as_str(), "PAID" | "CANCELLED" | "REFUNDED" | "REJECTED" | "lost")
     }
 
@@ -192,7 +194,7 @@ pub async fn settle(
     settled.persisted = orders.iter().filter(|order| order.has_row()).count() as u64;
     settled.persisted_after_ms = (settled.persisted == settled.orders).then(|| elapsed_ms(burst_ended_at));
     pay(scene, &orders, pay_share, history).await;
-    let all_final = follow(scene, &mut orders, Order::is_final, scene.bound(scene.hold + FINAL_BOUND), history).await;
+    let all_final = follow(scene, &mut orders, Order::is_final, scene.final_bound(), history).await;
     settled.drained_after_ms = all_final.then(|| elapsed_ms(burst_ended_at));
     settled.checks.extend(show_receipts(scene, &orders, history).await);
     for order in &orders {
@@ -296,58 +298,6 @@ async fn pay(scene: &Scene, orders: &[Order], share: f64, history: &mut History)
     let errands = chosen.map(|order| order.errand(Kind::Pay)).collect();
     let paid = scene.runner(scene.settings.connections.min(64)).run(errands).await;
     history.commands.extend(paid.into_iter().flat_map(|done| done.commands));
-}
-
-/// Sends probe buyers for the units that were released, and cancels what they got.
-///
-/// # Errors
-/// `Generator` when a task panicked.
-pub async fn probe(
-    scene: &Scene,
-    sale: &Arc<str>,
-    first_user: u32,
-    settled: &mut Settled,
-    history: &mut History,
-) -> Result<(), LoadError> {
-    let statement = "released units can be bought again";
-    let Some(state) = wait_for_release(scene, sale).await else {
-        settled.checks.push(Check::not_checked("L5", statement, format!("{sale}: the sale's state is not known")));
-        return Ok(());
-    };
-    // One unit for one user: the limit and the pages do not matter.
-    let mut clicks = Vec::new();
-    for sku in &state.skus {
-        let share = (PROBES_MAX / state.skus.len().max(1) as u64).max(1);
-        for _ in 0..(sku.total - sku.total.min(sku.held + sku.sold)).min(share) {
-            let number = first_user + u32::try_from(clicks.len()).unwrap_or_default();
-            let lines = Arc::from([Line { sku: sku.sku.clone(), quantity: 1 }]);
-            clicks.push(Click { sale: sale.clone(), user: number, key: number, lines });
-        }
-    }
-    let generated = generate(scene.plan(clicks.clone(), 1000.0)).await?;
-    let refused = generated.attempts.iter().filter_map(|attempt| match &attempt.answer {
-        Answer::Refused { slug, .. } => Some(format!("{} was told {slug}", attempt.user)),
-        Answer::Accepted { .. } | Answer::Unavailable { .. } | Answer::Unknown { .. } => None,
-    });
-    let mut wrong: Vec<String> = refused.collect();
-    let mut orders = orders(&clicks, &generated.accepted);
-    settled.probes += clicks.len() as u64;
-    settled.probes_accepted += orders.len() as u64;
-    if orders.len() < clicks.len() && wrong.is_empty() {
-        wrong.push("some probes had no answer".to_owned());
-    }
-    settled.checks.push(Check::of(
-        "L5",
-        statement,
-        &wrong,
-        format!("{sale}: {} of {} probe buyers", orders.len(), clicks.len()),
-    ));
-    history.attempts.extend(generated.attempts);
-    let cancelled = scene.runner(32).run(orders.iter().map(|order| order.errand(Kind::Cancel)).collect()).await;
-    history.commands.extend(cancelled.into_iter().flat_map(|done| done.commands));
-    follow(scene, &mut orders, Order::is_final, scene.bound(scene.hold + FINAL_BOUND), history).await;
-    let _ = wait_for_release(scene, sale).await;
-    Ok(())
 }
 
 /// Waits until nothing is held and what is not sold is available, or in the pool of a closed sale; the last state seen

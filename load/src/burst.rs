@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use serde::Serialize;
 
-use crate::aftermath::{Scene, Settled, probe, settle, wait_for_release};
+use crate::aftermath::{Scene, Settled, settle, wait_for_release};
 use crate::error::LoadError;
 use crate::generator::{Click, generate};
 use crate::history::{History, Line};
 use crate::platform::{NewSale, NewSku, Platform};
+use crate::probe::probe;
 use crate::report::{Report, cpu_time};
 use crate::request::Requests;
 use crate::settings::Settings;

@@ -22,6 +22,7 @@ pub mod mixed;
 pub mod operator;
 pub mod oracle;
 pub mod platform;
+pub mod probe;
 pub mod progress;
 pub mod recorder;
 pub mod report;

@@ -10,13 +10,14 @@ use fastrand::Rng;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::aftermath::{Order, Scene, probe, settle};
+use crate::aftermath::{Order, Scene, settle};
 use crate::burst::{judge_sale, new_sale, parse_rate, run_name, scene, sku_name};
 use crate::errand::{Errand, Kind};
 use crate::error::LoadError;
 use crate::generator::{Acceptance, Click, Plan, generate};
 use crate::history::{History, Line};
 use crate::operator::{self, Shift};
+use crate::probe::probe;
 use crate::report::{Report, cpu_time};
 use crate::settings::Settings;
 use crate::verdict::Verdict;

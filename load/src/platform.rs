@@ -129,6 +129,39 @@ pub struct ShardState {
     pub cursor: u64,
 }
 
+/// Units of one SKU that one shard sells now.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    /// The shard: only its users can buy them.
+    pub k: u16,
+    /// Of what.
+    pub sku: String,
+    /// How many.
+    pub available: u64,
+}
+
+#[derive(Deserialize)]
+struct LedgerView {
+    shards: Vec<ShardView>,
+}
+
+#[derive(Deserialize)]
+struct ShardView {
+    k: u16,
+    stock: Vec<StockView>,
+}
+
+#[derive(Deserialize)]
+struct StockView {
+    sku: String,
+    memory: Option<MemoryView>,
+}
+
+#[derive(Deserialize)]
+struct MemoryView {
+    available: u64,
+}
+
 /// One SKU's stock.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct SkuState {
@@ -202,6 +235,25 @@ impl Platform {
         let body = self.repeat(Method::GET, &path).await?;
         serde_json::from_slice(&body)
             .map_err(|error| PlatformError::Malformed { call: path, reason: error.to_string() })
+    }
+
+    /// Units that can be bought, by shard and SKU.
+    ///
+    /// # Errors
+    /// Any `PlatformError`.
+    pub async fn shelves(&self, sale: &str) -> Result<Vec<Shelf>, PlatformError> {
+        let path = format!("/admin/v1/sales/{sale}/ledger");
+        let body = self.repeat(Method::GET, &path).await?;
+        let ledger: LedgerView = serde_json::from_slice(&body)
+            .map_err(|error| PlatformError::Malformed { call: path, reason: error.to_string() })?;
+        let shelves = ledger.shards.into_iter().flat_map(|shard| {
+            shard.stock.into_iter().map(move |stock| Shelf {
+                k: shard.k,
+                available: stock.memory.map_or(0, |memory| memory.available),
+                sku: stock.sku,
+            })
+        });
+        Ok(shelves.collect())
     }
 
     /// The rows of the sale from one snapshot, as JSON lines.

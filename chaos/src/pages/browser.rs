@@ -33,7 +33,7 @@ pub fn program() -> Option<PathBuf> {
     }
     let directories = std::env::var_os("PATH").unwrap_or_default();
     let found = |name: &&str| std::env::split_paths(&directories).map(|at| at.join(name)).find(|path| path.is_file());
-    PROGRAMS.iter().find_map(|name| found(name))
+    PROGRAMS.iter().find_map(found)
 }
 
 impl Browser {

@@ -1,7 +1,10 @@
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tungstenite::{Message, WebSocket};
 
 /// A command of the browser takes milliseconds, a picture of a long page a second or two; this is a hang.
@@ -20,6 +23,8 @@ pub struct Tab {
     /// Documents that were loaded to their end.
     loads: u64,
     complaints: Vec<String>,
+    /// Set by a signal: the browser has to be ended before this program may end.
+    stop: Arc<AtomicBool>,
 }
 
 impl Tab {
@@ -28,7 +33,7 @@ impl Tab {
         let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("the browser's port: {error}"))?;
         stream.set_read_timeout(Some(LOOK_EVERY)).map_err(|error| format!("the browser's socket: {error}"))?;
         let socket = connect(&format!("ws://127.0.0.1:{port}{path}"), stream)?;
-        let mut tab = Tab { socket, session: None, last_id: 0, loads: 0, complaints: Vec::new() };
+        let mut tab = Tab { socket, session: None, last_id: 0, loads: 0, complaints: Vec::new(), stop: stop_signal() };
         let target = tab.call("Target.createTarget", json!({"url": "about:blank"}))?;
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let attached = tab.call("Target.attachToTarget", attach)?;
@@ -141,6 +146,9 @@ impl Tab {
 
     /// The next message, or none when there is none for a moment. What events tell is kept.
     fn receive(&mut self) -> Result<Option<Value>, String> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err("stopped by a signal".to_owned());
+        }
         let message: Value = match self.socket.read() {
             Ok(Message::Text(text)) => {
                 serde_json::from_str(text.as_str()).map_err(|error| format!("the browser's word: {error}"))?
@@ -153,6 +161,15 @@ impl Tab {
         self.complaints.extend(complaint(&message));
         Ok(Some(message))
     }
+}
+
+fn stop_signal() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        // Without the handler a stop leaves a browser behind: no reason not to run.
+        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
+    }
+    stop
 }
 
 fn connect(address: &str, stream: TcpStream) -> Result<WebSocket<TcpStream>, String> {

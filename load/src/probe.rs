@@ -1,0 +1,85 @@
+//! Probe buyers: what was released can be bought again.
+
+use crate::aftermath::{Scene, Settled, follow, orders, wait_for_release};
+use crate::errand::Kind;
+use crate::error::LoadError;
+use crate::generator::{Click, generate};
+use crate::history::{Answer, History, Line};
+use crate::platform::{SaleState, Shelf};
+use crate::verdict::Check;
+use doorbuster_core::ids::UserId;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// So many probe buyers show that the released units can be bought; more would only prolong the run.
+const PROBES_MAX: u64 = 200;
+/// A user of a wanted shard is found after about as many tries as there are shards; more is a broken hash.
+const TRIES_MAX: u32 = 100_000;
+
+/// Sends probe buyers for the units that were released, each to a shard that has one, and cancels what they got.
+///
+/// # Errors
+/// `Generator` when a task panicked.
+pub async fn probe(
+    scene: &Scene,
+    sale: &Arc<str>,
+    first_user: u32,
+    settled: &mut Settled,
+    history: &mut History,
+) -> Result<(), LoadError> {
+    let statement = "released units can be bought again";
+    let known = match wait_for_release(scene, sale).await {
+        Some(state) => scene.platform.shelves(sale).await.ok().map(|shelves| (state, shelves)),
+        None => None,
+    };
+    let Some((state, shelves)) = known else {
+        settled.checks.push(Check::not_checked("L5", statement, format!("{sale}: the sale's state is not known")));
+        return Ok(());
+    };
+    let clicks = clicks(scene, sale, first_user, &state, &shelves);
+    let generated = generate(scene.plan(clicks.clone(), 1000.0)).await?;
+    let refused = generated.attempts.iter().filter_map(|attempt| match &attempt.answer {
+        Answer::Refused { slug, .. } => Some(format!("{} was told {slug}", attempt.user)),
+        Answer::Accepted { .. } | Answer::Unavailable { .. } | Answer::Unknown { .. } => None,
+    });
+    let mut wrong: Vec<String> = refused.collect();
+    let mut bought = orders(&clicks, &generated.accepted);
+    settled.probes += clicks.len() as u64;
+    settled.probes_accepted += bought.len() as u64;
+    if bought.len() < clicks.len() && wrong.is_empty() {
+        wrong.push("some probes had no answer".to_owned());
+    }
+    let figures = format!("{sale}: {} of {} probe buyers", bought.len(), clicks.len());
+    settled.checks.push(Check::of("L5", statement, &wrong, figures));
+    history.attempts.extend(generated.attempts);
+    let errands = bought.iter().map(|order| order.errand(Kind::Cancel)).collect();
+    let cancelled = scene.runner(32).run(errands).await;
+    history.commands.extend(cancelled.into_iter().flat_map(|done| done.commands));
+    follow(scene, &mut bought, crate::aftermath::Order::is_final, scene.final_bound(), history).await;
+    let _ = wait_for_release(scene, sale).await;
+    Ok(())
+}
+
+/// One unit for one user, of the shard that has it: the limit and the pages do not matter.
+fn clicks(scene: &Scene, sale: &Arc<str>, first_user: u32, state: &SaleState, shelves: &[Shelf]) -> Vec<Click> {
+    let shards = u16::try_from(state.shards.len().max(1)).unwrap_or(u16::MAX);
+    let share = (PROBES_MAX / state.skus.len().max(1) as u64).max(1);
+    let (mut clicks, mut number, mut probed) = (Vec::new(), first_user, HashMap::new());
+    for shelf in shelves {
+        let of_sku: &mut u64 = probed.entry(shelf.sku.as_str()).or_default();
+        for _ in 0..shelf.available.min(share - (*of_sku).min(share)) {
+            let Some(user) = user_of(scene, number, shelf.k, shards) else { return clicks };
+            number = user + 1;
+            *of_sku += 1;
+            let lines = Arc::from([Line { sku: shelf.sku.clone(), quantity: 1 }]);
+            clicks.push(Click { sale: sale.clone(), user, key: user, lines });
+        }
+    }
+    clicks
+}
+
+/// The first user from this number on whom the shard serves.
+fn user_of(scene: &Scene, first: u32, k: u16, shards: u16) -> Option<u32> {
+    (first..first.saturating_add(TRIES_MAX))
+        .find(|number| UserId::parse(&scene.requests.user(*number)).is_ok_and(|user| user.shard_of(shards) == k))
+}
