@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use serde_json::json;
 
+use crate::platform::Platform;
 use browser::Browser;
 use checks::{CHECKS, Check, Needs};
 use devtools::Tab;
@@ -48,6 +49,18 @@ pub fn run(options: &Options) -> Result<bool, String> {
     }
     println!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
     Ok(count.failed == 0)
+}
+
+/// The same with a platform of its own, and the tokens that it printed.
+pub fn run_own(screenshots: Option<PathBuf>) -> Result<bool, String> {
+    let directory = std::env::temp_dir().join(format!("doorbuster-pages-{}", std::process::id()));
+    let platform = Platform::start(&directory)?;
+    let (buyer, admin) = platform.tokens()?;
+    let options = Options { url: platform.url(), token: Some(buyer), admin: Some(admin), screenshots };
+    let good = run(&options)?;
+    platform.stop()?;
+    std::fs::remove_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    Ok(good)
 }
 
 #[derive(Default)]

@@ -48,6 +48,9 @@ enum Command {
     },
     /// Try the console of a running platform in a headless Chromium
     Pages {
+        /// Start a platform for it, with tokens of its own, instead of trying a running one
+        #[arg(long, conflicts_with_all = ["url", "token", "admin"])]
+        own: bool,
         /// Where the platform is
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
@@ -75,7 +78,8 @@ fn main() -> ExitCode {
         Command::Burst { rounds, kill, spread_ms, load } => {
             burst::run(&burst::Options { rounds, kill, load, spread_ms })
         }
-        Command::Pages { url, token, admin, screenshots } => {
+        Command::Pages { own: true, screenshots, .. } => pages::run_own(screenshots),
+        Command::Pages { own: false, url, token, admin, screenshots } => {
             pages::run(&pages::Options { url: url.trim_end_matches('/').to_owned(), token, admin, screenshots })
         }
     };

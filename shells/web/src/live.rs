@@ -88,7 +88,8 @@ impl Rates {
         let per_second = |name: &str, count: u64| {
             let (then, before) = last.as_ref()?;
             let micros = now.0.saturating_sub(then.0).max(1);
-            Some(count.saturating_sub(before[name]).saturating_mul(1_000_000) / micros)
+            // To the nearest: a feed that is a millisecond late would else show a single click as none.
+            Some((count.saturating_sub(before[name]).saturating_mul(1_000_000) + micros / 2) / micros)
         };
         counts.iter().map(|(name, count)| ((*name).to_owned(), per_second(name, *count).unwrap_or(0).into())).collect()
     }
