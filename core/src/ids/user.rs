@@ -35,6 +35,11 @@ impl UserId {
         &self.name
     }
 
+    /// First 8 bytes of SHA-256 of the name: as good as the name where two users in 2^64 may be taken for one.
+    pub fn hash64(&self) -> u64 {
+        self.hash
+    }
+
     /// The shard of a sale with `shards` shards that serves this user: hash mod N, fixed for the sale's life.
     pub fn shard_of(&self, shards: u16) -> u16 {
         assert!(shards > 0, "a sale has at least one shard");

@@ -68,29 +68,34 @@ metrics! {
 /// The counters of one process; shared by all its roles.
 #[derive(Debug)]
 pub struct Telemetry {
-    values: Vec<AtomicU64>,
+    values: Vec<Padded>,
 }
+
+/// A counter with a cache line of its own: two cores that count different things must not wait for each other.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Padded(AtomicU64);
 
 impl Telemetry {
     /// All zero.
     pub fn shared() -> Arc<Telemetry> {
-        Arc::new(Telemetry { values: Metric::ALL.iter().map(|_| AtomicU64::new(0)).collect() })
+        Arc::new(Telemetry { values: Metric::ALL.iter().map(|_| Padded::default()).collect() })
     }
 
     /// Adds to a counter.
     pub fn add(&self, metric: Metric, count: u64) {
         debug_assert!(metric.kind() == Kind::Counter, "{} is no counter", metric.name());
-        self.values[metric as usize].fetch_add(count, Ordering::Relaxed);
+        self.values[metric as usize].0.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Sets a gauge.
     pub fn set(&self, metric: Metric, value: u64) {
         debug_assert!(metric.kind() == Kind::Gauge, "{} is no gauge", metric.name());
-        self.values[metric as usize].store(value, Ordering::Relaxed);
+        self.values[metric as usize].0.store(value, Ordering::Relaxed);
     }
 
     /// Its value now.
     pub fn read(&self, metric: Metric) -> u64 {
-        self.values[metric as usize].load(Ordering::Relaxed)
+        self.values[metric as usize].0.load(Ordering::Relaxed)
     }
 }
