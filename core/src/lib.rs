@@ -3,8 +3,8 @@
 //! Three kinds of thing live here: models (the meaning of a shard's memory), decisions (pure functions run
 //! inside a database transaction) and machines (processes: events in, effects out). The oracle judges all of them.
 
-pub mod call;
 pub mod admission;
+pub mod call;
 pub mod database;
 pub mod delay;
 pub mod forwarder;

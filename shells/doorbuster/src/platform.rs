@@ -49,12 +49,8 @@ pub fn embed(data: DataDirectory, env: SharedEnv, webhooks: SocketAddr, webhook_
     let delay = MemoryDelayQueue::new(env.clone(), telemetry.clone());
     let (ledger, intents, server) = ShardServer::start(data.log, rows.clone(), env.clone(), telemetry.clone());
     let ledger = Arc::new(ledger);
-    let depths = EmbeddedDepths {
-        store: store.clone(),
-        ledger: ledger.clone(),
-        delay: delay.clone(),
-        feed: feed.clone(),
-    };
+    let depths =
+        EmbeddedDepths { store: store.clone(), ledger: ledger.clone(), delay: delay.clone(), feed: feed.clone() };
     let ports = Ports {
         env: env.clone(),
         owner: OWNER,

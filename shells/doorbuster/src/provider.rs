@@ -84,7 +84,11 @@ impl Provider for SimulatedProvider {
     }
 }
 
-async fn post(address: SocketAddr, signature: &str, body: Bytes) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
+async fn post(
+    address: SocketAddr,
+    signature: &str,
+    body: Bytes,
+) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     spawn(connection);

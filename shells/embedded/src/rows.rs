@@ -2,6 +2,7 @@
 
 mod belt;
 mod feed;
+mod journal;
 mod key;
 mod mark;
 mod open;
@@ -13,6 +14,6 @@ mod write;
 mod writer;
 
 pub use feed::RowsFeed;
-pub use belt::Lost;
-pub use open::OpenRowsError;
+
+pub use open::{OpenRowsError, check_parts as check_rows, create as create_rows};
 pub use store::RowsStore;

@@ -6,7 +6,7 @@ use doorbuster_runtime::contract::{LedgerAndIntents, intents_contract};
 use std::sync::Arc;
 use support::Directories;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn the_log_keeps_the_contract_of_intents() {
     let directories = Directories::default();
     let make = async |start| {

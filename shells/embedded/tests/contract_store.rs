@@ -10,5 +10,6 @@ use support::Directories;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_rows_keep_the_contract_of_the_database() {
     let directories = Directories::default();
-    store_contract(async || directories.subject(Start::Fresh, |own| Arc::new(own.rows.clone()) as Arc<dyn Store>)).await;
+    store_contract(async || directories.subject(Start::Fresh, |own| Arc::new(own.rows.clone()) as Arc<dyn Store>))
+        .await;
 }

@@ -18,7 +18,6 @@ fn options() -> Options {
 
 /// Not a test: the process that is killed. It prints each position after its sync.
 #[test]
-#[ignore = "the child of the tests here"]
 fn child() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
     let mut log = Log::open(Path::new(&directory), options()).unwrap();
@@ -34,7 +33,7 @@ fn child() {
 
 fn start(directory: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .args(["--exact", "child", "--nocapture"])
         .env(DIRECTORY, directory)
         .stdout(Stdio::piped())
         .spawn()

@@ -17,7 +17,7 @@ pub use feed::{StoreAndFeed, feed_contract};
 pub use intents::{LedgerAndIntents, intents_contract};
 pub use ledger::ledger_contract;
 pub use store::store_contract;
-pub use world::{NewWorld, World};
+pub use world::{Memory, NewWorld, World};
 
 use async_trait::async_trait;
 use doorbuster_core::time::Wall;

@@ -48,7 +48,7 @@ pub fn stage(batch: &mut OwnedWriteBatch, shelf: &Shelf, number: u64) {
 /// The last number, if nothing is lost.
 pub fn check(shelf: &Shelf, mark: &Mark) -> Result<Result<u64, Lost>, ReadError> {
     let (rows, outbox) = (last(shelf, &shelf.rows)?, last(shelf, &shelf.outbox)?);
-    let synced = mark.noted();
+    let synced = mark.last().number;
     if rows.min(outbox) < synced || rows != outbox {
         return Ok(Err(Lost::End { found: rows.min(outbox), synced: synced.max(rows.max(outbox)) }));
     }

@@ -1,19 +1,16 @@
 //! The outbox as a feed: the store's own order is the order of the topics, so no relay stands between.
 
 use super::key;
-use super::outbox::{Batch, Ends as TopicEnds, TopicCode};
+use super::outbox::{Batch, TopicCode};
 use super::read;
 use super::store::{RowsStore, unavailable};
+use super::writer::Visible;
 use crate::wait::{Waited, until};
 use async_trait::async_trait;
 use doorbuster_core::database::event::{Event, Topic};
 use doorbuster_runtime::ports::feed::Feed;
 use doorbuster_runtime::ports::{Offset, Unavailable};
 use fjall::Readable;
-
-/// Where the topics end for readers: behind the last event whose transaction is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends(pub(super) TopicEnds);
 
 /// Topics of the embedded outbox.
 #[derive(Clone)]
@@ -30,11 +27,12 @@ impl RowsFeed {
     /// Events of this topic that this group has not dealt with.
     pub fn unsent(&self, group: &'static str, topic: Topic) -> Result<u64, Unavailable> {
         let next = self.store.number(&key::offset(group, topic))?.max(1);
-        Ok(self.store.ends.borrow().0.of(topic).saturating_sub(next))
+        Ok(self.store.visible.borrow().ends.of(topic).saturating_sub(next))
     }
 
-    fn read(&self, topic: Topic, from: Offset, end: u64, limit: usize) -> Result<Vec<(Offset, Event)>, read::ReadError> {
-        let snapshot = self.store.shelf.database.snapshot();
+    fn read(&self, topic: Topic, from: Offset, limit: usize) -> Result<Vec<(Offset, Event)>, read::ReadError> {
+        let Visible { ends, snapshot } = self.store.visible.borrow().clone();
+        let end = ends.of(topic);
         let outbox = &self.store.shelf.outbox;
         let wanted = key::outbox(topic, from.0);
         // The batch in which the wanted event stands may begin before it.
@@ -72,17 +70,16 @@ impl Feed for RowsFeed {
         from: Offset,
         limit: usize,
     ) -> Result<Vec<(Offset, Event)>, Unavailable> {
-        let mut ends = self.store.ends.clone();
-        let waited = until(ends.wait_for(|ends| ends.0.of(topic) > from.0)).await;
-        let end = self.store.ends.borrow().0.of(topic);
+        let mut visible = self.store.visible.clone();
+        let waited = until(visible.wait_for(|visible| visible.ends.of(topic) > from.0)).await;
         match waited {
-            Waited::Ready => self.read(topic, from, end, limit).map_err(unavailable),
+            Waited::Ready => self.read(topic, from, limit).map_err(unavailable),
             Waited::TimedOut => Ok(Vec::new()),
             Waited::Ended => Err(unavailable("the rows' writer has stopped")),
         }
     }
 
     async fn commit(&self, group: &'static str, topic: Topic, next: Offset) -> Result<(), Unavailable> {
-        self.store.put(key::offset(group, topic), next.0).await
+        self.store.advance(key::offset(group, topic), next.0).await
     }
 }

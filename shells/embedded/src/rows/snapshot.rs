@@ -19,8 +19,7 @@ pub struct RowsSnapshot {
 }
 
 impl RowsSnapshot {
-    pub(super) fn new(shelf: Shelf, taken_at: Wall) -> RowsSnapshot {
-        let snapshot = shelf.database.snapshot();
+    pub(super) fn new(shelf: Shelf, snapshot: fjall::Snapshot, taken_at: Wall) -> RowsSnapshot {
         RowsSnapshot { shelf, snapshot, taken_at }
     }
 }

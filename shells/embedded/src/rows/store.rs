@@ -1,34 +1,29 @@
-//! One writer for all rows: commands are decided one after the other, and a group of them shares a sync.
+//! The rows behind the port of the database: commands go to the one writer, reads to the last state that it made visible.
 
-use super::feed::Ends as FeedEnds;
 use super::key;
+use super::open::{self, OpenRowsError, Opened};
 use super::outbox::{Batch, Ends, TopicCode};
 use super::read::{self, ReadError};
 use super::snapshot::RowsSnapshot;
-use super::write;
+use super::writer::{Visible, Writer};
 use async_trait::async_trait;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
-use doorbuster_core::database::decide::{Decision, decide, reads};
 use doorbuster_core::database::event::Topic;
-use doorbuster_core::database::tables::{Reads, Rows, View};
+use doorbuster_core::database::tables::{Reads, Rows};
 use doorbuster_core::ids::{ShardId, Version};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::time::Wall;
 use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports::Unavailable;
 use doorbuster_runtime::ports::store::{Due, Snapshot, Store};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use std::path::{Path, PathBuf};
+use fjall::{Database, Keyspace};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands that wait for the writer: the sum of what all roles may have in flight; more would only wait here.
 const WAITING_MAX: usize = 1024;
-/// Commands that share one sync: bounds how long the first of them waits for the last.
-const GROUP_MAX: usize = 64;
-/// What the rows are written as; another number is another version of the platform.
-const FORMAT: u32 = 1;
 
 /// The rows of the embedded platform.
 #[derive(Clone)]
@@ -36,76 +31,57 @@ pub struct RowsStore {
     pub(super) shelf: Shelf,
     env: SharedEnv,
     commands: mpsc::Sender<Job>,
-    pub(super) ends: watch::Receiver<FeedEnds>,
+    pub(super) visible: watch::Receiver<Visible>,
 }
 
 /// The open store: cheap to clone, safe to read from every thread.
 #[derive(Clone)]
-pub(super) struct Shelf {
+pub struct Shelf {
     pub database: Database,
     pub rows: Keyspace,
     pub outbox: Keyspace,
 }
 
 /// What the writer is asked for.
-enum Job {
+pub enum Job {
     Apply(Command, oneshot::Sender<Result<Reply, Refusal>>),
+    /// A number that only grows.
+    Advance(Vec<u8>, u64),
     Put(Vec<u8>, Vec<u8>),
     Sync(oneshot::Sender<()>),
-}
-
-/// Why the rows were not opened.
-#[derive(Debug, Error)]
-pub enum OpenRowsError {
-    /// The key-value store refused.
-    #[error("{path}: the rows cannot be opened: {error}")]
-    Store {
-        /// The directory.
-        path: PathBuf,
-        /// What the store said.
-        error: fjall::Error,
-    },
-    /// The directory could not be moved to its place.
-    #[error("{path}: {error}")]
-    Io {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The rows are of another format.
-    #[error("{path}: the rows are of format {found}, and this version reads format {FORMAT}")]
-    Format {
-        /// The directory.
-        path: PathBuf,
-        /// What stands there.
-        found: u32,
-    },
-    /// A row does not parse.
-    #[error("{path}: {error}")]
-    Read {
-        /// The directory.
-        path: PathBuf,
-        /// Which way.
-        error: ReadError,
-    },
 }
 
 impl RowsStore {
     /// Opens the rows in `directory`, or makes them where there is none. The writer is a thread of its own.
     pub fn open(directory: &Path, env: SharedEnv) -> Result<RowsStore, OpenRowsError> {
-        let shelf = Shelf::open(directory)?;
-        let ends = shelf.ends().map_err(|error| OpenRowsError::Read { path: directory.to_owned(), error })?;
-        let (commands, jobs) = mpsc::channel(WAITING_MAX);
-        let (visible, visible_ends) = watch::channel(FeedEnds(ends));
-        let writer = Writer { shelf: shelf.clone(), env: env.clone(), ends, visible };
-        writer.start(jobs);
-        Ok(RowsStore { shelf, env, commands, ends: visible_ends })
+        open::create(directory)?;
+        RowsStore::open_locked(directory, env, None)
     }
 
-    /// Keeps a number beside the rows, without waiting for its sync: a lost one is an older one.
-    pub(super) async fn put(&self, key: Vec<u8>, value: u64) -> Result<(), Unavailable> {
-        self.commands.send(Job::Put(key, write::encode(&value))).await.map_err(|_| stopped())
+    /// Opens rows that were made; the writer keeps the lock until it has ended.
+    pub(crate) fn open_locked(
+        directory: &Path,
+        env: SharedEnv,
+        lock: Option<File>,
+    ) -> Result<RowsStore, OpenRowsError> {
+        let Opened { shelf, mark, journals, number } = open::open(directory)?;
+        let ends = shelf.ends().map_err(|error| OpenRowsError::Read { path: directory.to_owned(), error })?;
+        let (commands, jobs) = mpsc::channel(WAITING_MAX);
+        let (visible, seen) = watch::channel(Visible { ends, snapshot: shelf.database.snapshot() });
+        let (of, env_of) = (shelf.clone(), env.clone());
+        Writer { shelf: of, env: env_of, mark, journals, number, uncounted: false, ends, visible, lock }.start(jobs);
+        Ok(RowsStore { shelf, env, commands, visible: seen })
+    }
+
+    /// The last state whose answers may have left: never one that a loss of power could take back.
+    pub(super) fn snapshot_now(&self) -> fjall::Snapshot {
+        self.visible.borrow().snapshot.clone()
+    }
+
+    /// Moves a number beside the rows forward, without waiting for its sync: a lost one is an older one. One that is
+    /// not ahead of what stands there changes nothing: commits of one reader may overtake each other.
+    pub(super) async fn advance(&self, key: Vec<u8>, value: u64) -> Result<(), Unavailable> {
+        self.commands.send(Job::Advance(key, value)).await.map_err(|_| stopped())
     }
 
     /// A number kept beside the rows.
@@ -121,7 +97,7 @@ impl RowsStore {
 
     /// Keeps how far intake has come; written behind the rows of everything before it, so never ahead of them.
     pub async fn put_intents_offset(&self, offset: u64) -> Result<(), Unavailable> {
-        self.put(key::intents_offset(), offset).await
+        self.advance(key::intents_offset(), offset).await
     }
 }
 
@@ -148,41 +124,6 @@ fn stopped() -> Unavailable {
 }
 
 impl Shelf {
-    /// A creation that is killed half-way leaves only `rows.new`, which the next start begins again.
-    fn open(directory: &Path) -> Result<Shelf, OpenRowsError> {
-        let path = directory.to_owned();
-        if !directory.exists() {
-            let unfinished = directory.with_extension("new");
-            let io = |error| OpenRowsError::Io { path: unfinished.clone(), error };
-            if unfinished.exists() {
-                std::fs::remove_dir_all(&unfinished).map_err(io)?;
-            }
-            drop(Shelf::open_at(&unfinished, true)?);
-            std::fs::rename(&unfinished, directory).map_err(io)?;
-            let parent = directory.parent().unwrap_or(Path::new("."));
-            std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(io)?;
-        }
-        let shelf = Shelf::open_at(&path, false)?;
-        let found: Option<u32> = read::one(&shelf.database.snapshot(), &shelf.rows, &key::format())
-            .map_err(|error| OpenRowsError::Read { path: path.clone(), error })?;
-        match found {
-            Some(FORMAT) => Ok(shelf),
-            other => Err(OpenRowsError::Format { path, found: other.unwrap_or(0) }),
-        }
-    }
-
-    fn open_at(path: &Path, creating: bool) -> Result<Shelf, OpenRowsError> {
-        let refused = |error| OpenRowsError::Store { path: path.to_owned(), error };
-        let database = Database::builder(path).open().map_err(refused)?;
-        let rows = database.keyspace("rows", KeyspaceCreateOptions::default).map_err(refused)?;
-        let outbox = database.keyspace("outbox", KeyspaceCreateOptions::default).map_err(refused)?;
-        if creating {
-            rows.insert(key::format(), write::encode(&FORMAT)).map_err(refused)?;
-            database.persist(PersistMode::SyncAll).map_err(refused)?;
-        }
-        Ok(Shelf { database, rows, outbox })
-    }
-
     /// Where each topic ends, from its last batch.
     fn ends(&self) -> Result<Ends, ReadError> {
         let mut ends = Ends::EMPTY;
@@ -194,89 +135,6 @@ impl Shelf {
             ends.advance(topic, first + batch.events.len() as u64 - 1);
         }
         Ok(ends)
-    }
-}
-
-/// The thread that writes.
-struct Writer {
-    shelf: Shelf,
-    env: SharedEnv,
-    ends: Ends,
-    visible: watch::Sender<FeedEnds>,
-}
-
-impl Writer {
-    #[allow(clippy::disallowed_methods, reason = "the store blocks: its one writer owns its one thread")]
-    fn start(mut self, mut jobs: mpsc::Receiver<Job>) {
-        std::thread::Builder::new()
-            .name("rows".to_owned())
-            .spawn(move || {
-                let mut group = Vec::with_capacity(GROUP_MAX);
-                while jobs.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
-                    if let Err(error) = self.commit(&mut group) {
-                        // What was written is unknown, and nobody may be told anything of it: the process ends,
-                        // and the next one begins from what is on the disk.
-                        eprintln!("doorbuster: the rows cannot be written, ending: {error}");
-                        std::process::exit(crate::EXIT_STORAGE);
-                    }
-                }
-            })
-            .expect("the system has a thread for the writer");
-    }
-
-    fn commit(&mut self, group: &mut Vec<Job>) -> Result<(), ReadError> {
-        let mut answers = Vec::with_capacity(group.len());
-        let mut must_sync = false;
-        let mut synced = Vec::new();
-        for job in group.drain(..) {
-            match job {
-                Job::Sync(answer) => {
-                    must_sync = true;
-                    synced.push(answer);
-                }
-                Job::Put(key, value) => self.shelf.rows.insert(key, value)?,
-                Job::Apply(command, answer) => {
-                    // Intake is durable by the log: lost rows are decided again, to the same result.
-                    must_sync |= !matches!(command, Command::Intake(_));
-                    answers.push((answer, self.apply(&command)?));
-                }
-            }
-        }
-        if must_sync {
-            self.shelf.database.persist(PersistMode::SyncData)?;
-        }
-        // Only now may anyone act upon the events: an effect must not outlive its cause.
-        self.visible.send_if_modified(|ends| std::mem::replace(&mut ends.0, self.ends) != self.ends);
-        for answer in synced {
-            let _ = answer.send(());
-        }
-        for (answer, result) in answers {
-            // A caller that has gone away asks again.
-            let _ = answer.send(result);
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, command: &Command) -> Result<Result<Reply, Refusal>, ReadError> {
-        let snapshot = self.shelf.database.snapshot();
-        let mut view = View::default();
-        loop {
-            let wanted = reads(command, &view);
-            if wanted.is_empty() {
-                break;
-            }
-            let rows = read::rows(&snapshot, &self.shelf.rows, &wanted)?;
-            view.absorb(wanted, rows);
-        }
-        let Decision { change, reply } = match decide(&view, command, self.env.now().wall) {
-            Ok(decision) => decision,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let mut batch = self.shelf.database.batch();
-        let keyspaces = (&self.shelf.rows, &self.shelf.outbox);
-        self.ends = write::stage(&mut batch, keyspaces, &view, change, self.ends);
-        batch.commit()?;
-        Ok(Ok(reply))
     }
 }
 
@@ -296,11 +154,11 @@ impl Store for RowsStore {
     }
 
     async fn read(&self, reads: Reads) -> Result<Rows, Unavailable> {
-        read::rows(&self.shelf.database.snapshot(), &self.shelf.rows, &reads).map_err(unavailable)
+        read::rows(&self.snapshot_now(), &self.shelf.rows, &reads).map_err(unavailable)
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, Unavailable> {
-        Ok(Arc::new(RowsSnapshot::new(self.shelf.clone(), self.env.now().wall)))
+        Ok(Arc::new(RowsSnapshot::new(self.shelf.clone(), self.snapshot_now(), self.env.now().wall)))
     }
 
     async fn due(
@@ -312,7 +170,7 @@ impl Store for RowsStore {
     ) -> Result<Vec<Due>, Unavailable> {
         let from = after.map_or_else(|| key::due_from(shard, Wall(0)), key::after_due);
         let prefix = key::of_shard(key::Table::Due, shard);
-        let found = read::scan(&self.shelf.database.snapshot(), &self.shelf.rows, &prefix, from, limit);
+        let found = read::scan(&self.snapshot_now(), &self.shelf.rows, &prefix, from, limit);
         let mut due = Vec::new();
         for (key, version) in found.map_err(unavailable)? {
             let (expires_at, order) = key::parse_due(shard, &key).ok_or_else(|| unavailable("a key of no order"))?;

@@ -3,6 +3,7 @@
 use super::call::{Answer, Call};
 use super::known::Known;
 use crate::log::{Log, LogError, Partition, Position};
+use crate::panic::ProcessEnds;
 use doorbuster_core::ids::{Epoch, ServerId, ShardId};
 use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
 use doorbuster_core::ledger::settle::Settlement;
@@ -42,6 +43,7 @@ impl ServerThread {
     #[allow(clippy::disallowed_methods, reason = "the log blocks: its one writer owns its one thread")]
     pub fn start(mut self, mut calls: mpsc::Receiver<Call>) -> std::thread::JoinHandle<()> {
         let body = move || {
+            let _panics = ProcessEnds;
             let mut group = Vec::with_capacity(GROUP_CALLS_MAX);
             while calls.blocking_recv_many(&mut group, GROUP_CALLS_MAX) > 0 {
                 if let Err(error) = self.run(&mut group) {
@@ -154,7 +156,14 @@ impl ServerThread {
             Intent::Seal(_, epoch) => (epoch.0, 0),
         };
         let bytes = postcard::to_stdvec(intent).expect("an intent holds nothing that the format cannot tell");
-        self.log.append(PARTITION, epoch, seq, &bytes)?;
+        match self.log.append(PARTITION, epoch, seq, &bytes) {
+            // More calls than one group holds: what there is of it becomes durable first. No answer has left yet.
+            Err(LogError::GroupFull) => {
+                self.log.sync()?;
+                self.log.append(PARTITION, epoch, seq, &bytes)?;
+            }
+            appended => drop(appended?),
+        }
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use doorbuster_core::sale::command::SaleCommand;
 use doorbuster_core::time::Wall;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What writes the outbox, and what reads it.
@@ -29,6 +30,8 @@ const GROUP: &str = "contract";
 const OTHER_GROUP: &str = "contract-too";
 /// Fetches in a row that find nothing, after which a topic counts as read to its end.
 const EMPTY_MAX: usize = 2;
+/// Fetches that began after a write and found nothing, after which its news counts as lost.
+const NEWS_EMPTY_MAX: usize = 20;
 /// A fetch that waits longer than this is not bounded: many times what it may wait.
 const BOUND: Duration = Duration::from_millis(20 * FETCH_WAIT_MS);
 
@@ -124,8 +127,11 @@ async fn a_fetch_waits_for_news_but_not_for_ever(world: &World, port: &StoreAndF
     let end = orders.last().expect("there were events").0.next();
     assert_eq!(fetch(port.feed.as_ref(), Topic::Orders, end, 5).await, [], "there is nothing yet");
     let item = world.item(50, 1, &[(0, 1)]);
+    let written = AtomicBool::new(false);
     let reading = async {
-        for _ in 0..10 {
+        let mut empty = 0;
+        while empty < NEWS_EMPTY_MAX {
+            empty += usize::from(written.load(Ordering::SeqCst));
             let page = fetch(port.feed.as_ref(), Topic::Orders, end, 5).await;
             if !page.is_empty() {
                 return page;
@@ -133,8 +139,11 @@ async fn a_fetch_waits_for_news_but_not_for_ever(world: &World, port: &StoreAndF
         }
         panic!("news does not reach a reader that waits for it")
     };
-    let batch = [(11, vec![item.clone()])];
-    let (page, _) = tokio::join!(reading, world.take_in(port.store.as_ref(), Wall(1), &batch));
+    let writing = async {
+        world.take_in(port.store.as_ref(), Wall(1), &[(11, vec![item.clone()])]).await;
+        written.store(true, Ordering::SeqCst);
+    };
+    let (page, ()) = tokio::join!(reading, writing);
     let told = matches!(&page[0].1, Event::OrderChanged(row) if row.id == world.order(&item));
     assert!(told, "the event that was waited for: {page:?}");
     let row = order_row(port.store.as_ref(), world.order(&item)).await;
@@ -158,7 +167,8 @@ async fn a_commit_is_of_one_group(port: &StoreAndFeed) -> Offset {
     let orders = read_all(feed, GROUP, Topic::Orders, Offset(0)).await;
     let next = orders[orders.len() / 2].0;
     feed.commit(GROUP, Topic::Orders, next).await.expect("a commit can be kept");
-    let (other, timeouts) = (feed.committed(OTHER_GROUP, Topic::Orders).await, feed.committed(GROUP, Topic::Timeouts).await);
+    let (other, timeouts) =
+        (feed.committed(OTHER_GROUP, Topic::Orders).await, feed.committed(GROUP, Topic::Timeouts).await);
     assert!(other.is_ok_and(|offset| offset < next), "another group reads for itself");
     assert!(timeouts.is_ok_and(|offset| offset < next), "another topic is read for itself");
     next

@@ -1,6 +1,6 @@
 //! The contract of the durable log of intents, together with the shards' servers that write it.
 
-use super::world::{Load, World, certain, reserve, sku, taken};
+use super::world::{Memory, World, certain, reserve, sku, taken};
 use super::{Start, Subject};
 use crate::drive::spawn;
 use crate::ports::intents::Intents;
@@ -109,12 +109,17 @@ fn first_told(intents: Vec<Intent>) -> Vec<Entry> {
 async fn entries_come_in_order(port: &LedgerAndIntents) {
     let (one, other) = (World::named("one"), World::named("other"));
     let (shard, beside) = (one.shard(0), other.shard(0));
-    let (fence, fence_beside) =
-        (Load::of(100).open(port.ledger.as_ref(), shard, 1).await, Load::of(100).open(port.ledger.as_ref(), beside, 1).await);
+    let (fence, fence_beside) = (
+        Memory::of(100).open(port.ledger.as_ref(), shard, 1).await,
+        Memory::of(100).open(port.ledger.as_ref(), beside, 1).await,
+    );
     let mut ids = Vec::new();
     for number in 0..10 {
         let batch = [one.item(number, 1, &[(0, 1)]), one.item(100 + number, 1, &[(0, 2)])];
-        reserve(port.ledger.as_ref(), shard, fence, &batch).await.iter().for_each(|reply| drop(taken(reply)));
+        reserve(port.ledger.as_ref(), shard, fence, &batch)
+            .await
+            .iter()
+            .for_each(|reply| assert_eq!(taken(reply).epoch, fence.epoch));
         ids.push(batch.map(|item| item.id).to_vec());
         reserve(port.ledger.as_ref(), beside, fence_beside, &[other.item(number, 1, &[(0, 1)])]).await;
     }
@@ -134,7 +139,7 @@ async fn entries_come_in_order(port: &LedgerAndIntents) {
 async fn nothing_of_an_epoch_stands_behind_its_seal(port: &LedgerAndIntents) {
     let world = World::named("drained");
     let shard = world.shard(0);
-    let fence = Load::of(1_000).open(port.ledger.as_ref(), shard, 3).await;
+    let fence = Memory::of(1_000).open(port.ledger.as_ref(), shard, 3).await;
     taken(&reserve(port.ledger.as_ref(), shard, fence, &[world.item(999, 1, &[(0, 1)])]).await[0]);
     let buying = spawn(buy_until_refused(port.ledger.clone(), world, shard, fence));
     certain(async || port.intents.drain(shard, fence.epoch, None).await).await.expect("the log can be asked");
@@ -142,7 +147,8 @@ async fn nothing_of_an_epoch_stands_behind_its_seal(port: &LedgerAndIntents) {
     let told = of_shard(port.intents.as_ref(), shard).await;
     let seal = told.iter().position(|intent| *intent == Intent::Seal(shard, fence.epoch));
     let behind = &told[seal.expect("a drain that is done has put its seal into the log")..];
-    let entries = behind.iter().filter(|intent| matches!(intent, Intent::Entry(_, entry) if entry.epoch == fence.epoch));
+    let entries =
+        behind.iter().filter(|intent| matches!(intent, Intent::Entry(_, entry) if entry.epoch == fence.epoch));
     assert_eq!(entries.count(), 0, "nothing of an epoch stands behind its seal");
     assert_eq!(first_told(told).len(), accepted + 1, "every acceptance stands before it");
 }
@@ -183,16 +189,19 @@ async fn commit_half(intents: &dyn Intents, placed: &[Placed]) -> Vec<(Partition
     committed
 }
 
-async fn a_crash_repeats_and_loses_nothing(intents: &dyn Intents, before: &[Placed], committed: &[(Partition, Offset)]) {
+async fn a_crash_repeats_and_loses_nothing(
+    intents: &dyn Intents,
+    before: &[Placed],
+    committed: &[(Partition, Offset)],
+) {
     let places = intents.assigned().await.expect("the log can be read");
     for (partition, next) in committed {
         let from = places.iter().find(|(of, _)| of == partition).expect("there is only this consumer").1;
         assert!(from <= *next, "reading does not go on behind what was committed");
     }
     let after = read_from(intents, &places).await;
-    let is_committed = |partition: &Partition, offset: &Offset| {
-        committed.iter().any(|(of, next)| of == partition && offset < next)
-    };
+    let is_committed =
+        |partition: &Partition, offset: &Offset| committed.iter().any(|(of, next)| of == partition && offset < next);
     for (partition, offset, intent) in before.iter().filter(|(of, offset, _)| !is_committed(of, offset)) {
         let found = after.iter().any(|(of, at, told)| (of, at, told) == (partition, offset, intent));
         assert!(found, "the record at {} is lost: {intent:?}", offset.0);

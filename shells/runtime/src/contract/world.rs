@@ -15,8 +15,8 @@ use doorbuster_core::ledger::load::{Chunk, LoadHead, LoadedStock};
 use doorbuster_core::ledger::page::{Acceptance, Record};
 use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem};
 use doorbuster_core::ledger::shard::{Counter, Fence, ShardState, Window};
-use doorbuster_core::outcome::Outcome;
 use doorbuster_core::oracle::live::{RollingScan, consumed_within_granted, granted_and_pool_are_total};
+use doorbuster_core::outcome::Outcome;
 use doorbuster_core::sale::command::{NewSale, NewSku, SaleCommand};
 use doorbuster_core::time::Wall;
 
@@ -140,12 +140,8 @@ impl World {
         }
         for k in 0..self.shards {
             let shard = self.shard(k);
-            let stock: Vec<(SkuId, StockRow)> = rows
-                .stock
-                .iter()
-                .filter(|((of, _), _)| *of == shard)
-                .map(|((_, sku), row)| (*sku, *row))
-                .collect();
+            let stock: Vec<(SkuId, StockRow)> =
+                rows.stock.iter().filter(|((of, _), _)| *of == shard).map(|((_, sku), row)| (*sku, *row)).collect();
             assert_green(consumed_within_granted(shard, &stock));
             let mut scan = RollingScan::new(shard, snapshot.taken_at());
             scan.feed(orders.iter().filter(|order| order.id.shard == shard));
@@ -205,7 +201,8 @@ pub fn payment(name: &str) -> PaymentId {
 
 /// So many units of these.
 pub fn basket(lines: &[(usize, u32)]) -> Basket {
-    let lines: Vec<Line> = lines.iter().map(|(number, quantity)| Line { sku: sku(*number), quantity: *quantity }).collect();
+    let lines: Vec<Line> =
+        lines.iter().map(|(number, quantity)| Line { sku: sku(*number), quantity: *quantity }).collect();
     Basket::parse(&lines).expect("a suite asks for a basket")
 }
 
@@ -275,7 +272,7 @@ pub async fn view(ledger: &dyn Ledger, shard: ShardId) -> ServerView {
 }
 
 /// A memory to be loaded.
-pub struct Load {
+pub struct Memory {
     /// When it sells.
     pub window: Window,
     /// Most live units of one user.
@@ -286,15 +283,16 @@ pub struct Load {
     pub records: Vec<(UserId, Record)>,
 }
 
-impl Load {
+impl Memory {
     /// A memory without records that sells so many units of one SKU.
-    pub fn of(stock: u64) -> Load {
-        Load { window: ALWAYS, limit: 100, stock: vec![(stock, 0)], records: Vec::new() }
+    pub fn of(stock: u64) -> Memory {
+        Memory { window: ALWAYS, limit: 100, stock: vec![(stock, 0)], records: Vec::new() }
     }
 
     /// Its first and only chunk.
     pub fn chunk(&self) -> Chunk {
-        let loaded = |(granted, consumed): &(u64, u64)| LoadedStock { granted: *granted, consumed: *consumed, grant_seq: 1 };
+        let loaded =
+            |(granted, consumed): &(u64, u64)| LoadedStock { granted: *granted, consumed: *consumed, grant_seq: 1 };
         let stock = self.stock.iter().enumerate().map(|(number, row)| (sku(number), loaded(row))).collect();
         let head = LoadHead { window: self.window, limit: self.limit, stock };
         Chunk { number: 1, head: Some(head), records: self.records.clone() }
@@ -304,7 +302,9 @@ impl Load {
     pub async fn open(&self, ledger: &dyn Ledger, shard: ShardId, epoch: u64) -> Fence {
         let server = view(ledger, shard).await.server;
         let fence = Fence { server, epoch: Epoch(epoch), nonce: Nonce(1000 + epoch) };
-        certain(async || ledger.load(shard, fence, self.chunk()).await).await.expect("an older memory can be loaded over");
+        certain(async || ledger.load(shard, fence, self.chunk()).await)
+            .await
+            .expect("an older memory can be loaded over");
         certain(async || ledger.open(shard, fence, 1, false).await).await.expect("a whole load can be opened");
         fence
     }

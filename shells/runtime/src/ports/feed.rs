@@ -21,6 +21,7 @@ pub trait Feed: Send + Sync + 'static {
         from: Offset,
         limit: usize,
     ) -> Result<Vec<(Offset, Event)>, Unavailable>;
-    /// Everything before `next` is dealt with.
+    /// Everything before `next` is dealt with. Commits may overtake each other: an older place than the kept one changes
+    /// nothing.
     async fn commit(&self, group: &'static str, topic: Topic, next: Offset) -> Result<(), Unavailable>;
 }

@@ -25,10 +25,13 @@ use tokio::sync::watch;
 
 /// Between two rounds: what is broken is seen within a few seconds, and a round costs a few reads per shard.
 const ROUND: Duration = Duration::from_secs(2);
-/// Orders of one page of the scan: some milliseconds of work between two pauses.
-const PAGE: usize = 500;
-/// Between two pages: the scan takes at most a few hundredths of a core.
-const PAGE_PAUSE: Duration = Duration::from_millis(20);
+/// Orders of one page of the scan: about a millisecond of work between two pauses.
+const PAGE: usize = 200;
+/// A pause is so many times as long as the page before it took: the scan has a fiftieth of one core, and less when the
+/// machine is busy, because then its pages take longer.
+const PAUSE_FACTOR: u64 = 50;
+/// The shortest pause, in microseconds.
+const PAUSE_US_MIN: u64 = 10_000;
 
 /// What one invariant is judged to be, over all shards.
 #[derive(Clone, Debug)]
@@ -195,7 +198,7 @@ async fn scan_orders(ports: Ports, scans: Scans) {
             for sale in snapshot.sales().await.unwrap_or_default() {
                 for k in 0..sale.shards {
                     let shard = ShardId { sale: sale.id, k };
-                    if let Ok(judged) = scan_shard(snapshot.as_ref(), &sale, shard).await {
+                    if let Ok(judged) = scan_shard(&ports, snapshot.as_ref(), &sale, shard).await {
                         scans.lock().expect("no holder of this lock panics").insert(shard, (at, judged));
                     }
                 }
@@ -205,17 +208,24 @@ async fn scan_orders(ports: Ports, scans: Scans) {
     }
 }
 
-async fn scan_shard(snapshot: &dyn Snapshot, sale: &SaleRow, shard: ShardId) -> Result<Checked, Unavailable> {
+async fn scan_shard(
+    ports: &Ports,
+    snapshot: &dyn Snapshot,
+    sale: &SaleRow,
+    shard: ShardId,
+) -> Result<Checked, Unavailable> {
     let now: Wall = snapshot.taken_at();
     let mut scan = RollingScan::new(shard, now);
     loop {
         let after = scan.position().map(|order| order.reservation);
+        let began = ports.env.now().mono;
         let page = snapshot.orders(shard, after, PAGE).await?;
         if page.is_empty() {
             break;
         }
         scan.feed(&page);
-        tokio::time::sleep(PAGE_PAUSE).await;
+        let took_us = ports.env.now().mono.0 - began.0;
+        tokio::time::sleep(Duration::from_micros((PAUSE_FACTOR * took_us).max(PAUSE_US_MIN))).await;
     }
     let rows = stock_rows(snapshot, sale).await?;
     Ok(scan.finish(stock_of(&rows, shard), now))

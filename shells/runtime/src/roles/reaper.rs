@@ -85,7 +85,8 @@ async fn timeouts(ports: &Ports, effect: inbox::Effect) -> inbox::Event<Task> {
             inbox::Event::Fetched { ticket, partition, outcome }
         }
         inbox::Effect::Commit { ticket, partition, next } => {
-            let outcome = ports.feed.commit(READER.group, READER.topic, next).await.map_or(Outcome::Unknown, Outcome::Done);
+            let outcome =
+                ports.feed.commit(READER.group, READER.topic, next).await.map_or(Outcome::Unknown, Outcome::Done);
             inbox::Event::Committed { ticket, partition, outcome }
         }
         inbox::Effect::SetAside { ticket, partition, offset } => {

@@ -1,6 +1,6 @@
 //! Rules 5, 6 and 7: what the database gives to a shard, and what it takes from one.
 
-use crate::contract::world::{Load, World, certain, counter, reserve, sku, taken, user, view};
+use crate::contract::world::{Memory, World, certain, counter, reserve, sku, taken, user, view};
 use crate::ports::ledger::Ledger;
 use doorbuster_core::ids::{Epoch, ReservationId, Seq, ShardId};
 use doorbuster_core::ledger::reserve::{ItemReply, ReserveRefusal};
@@ -25,7 +25,7 @@ fn grant(epoch: u64, number: usize, quantity: u64, grant_seq: u64) -> ShardChang
 pub async fn units_come_back_once(ledger: &dyn Ledger) {
     let world = World::named("back");
     let shard = world.shard(0);
-    let fence = Load::of(2).open(ledger, shard, 1).await;
+    let fence = Memory::of(2).open(ledger, shard, 1).await;
     let (item, next) = (world.item(1, 1, &[(0, 2)]), world.item(2, 1, &[(0, 2)]));
     let accepted = taken(&reserve(ledger, shard, fence, std::slice::from_ref(&item)).await[0]);
     let changes = [back(1, 1, item.id), back(1, 1, item.id), back(1, 2, next.id), back(1, 9, item.id)];
@@ -42,7 +42,7 @@ pub async fn a_change_of_another_epoch_waits_or_is_passed_over(ledger: &dyn Ledg
     let shard = world.shard(0);
     let item = world.item(1, 1, &[(0, 1)]);
     assert_eq!(settle(ledger, shard, &[back(1, 1, item.id)]).await, [Settlement::Retry], "there is no memory yet");
-    let fence = Load::of(2).open(ledger, shard, 2).await;
+    let fence = Memory::of(2).open(ledger, shard, 2).await;
     taken(&reserve(ledger, shard, fence, std::slice::from_ref(&item)).await[0]);
     let before = view(ledger, shard).await;
     let changes = [back(1, 1, item.id), back(3, 1, item.id), grant(1, 0, 7, 2), grant(3, 0, 7, 2)];
@@ -54,7 +54,7 @@ pub async fn a_change_of_another_epoch_waits_or_is_passed_over(ledger: &dyn Ledg
 pub async fn grants_come_in_order(ledger: &dyn Ledger) {
     let world = World::named("grants");
     let shard = world.shard(0);
-    Load::of(2).open(ledger, shard, 1).await;
+    Memory::of(2).open(ledger, shard, 1).await;
     let changes = [grant(1, 0, 10, 3), grant(1, 0, 5, 2), grant(1, 0, 5, 2), grant(1, 0, 10, 3), grant(1, 0, 9, 1)];
     let expected = [Settlement::Retry, Settlement::Done, Settlement::Done, Settlement::Done, Settlement::Done];
     assert_eq!(settle(ledger, shard, &changes).await, expected);
@@ -67,14 +67,14 @@ pub async fn grants_come_in_order(ledger: &dyn Ledger) {
 pub async fn what_is_available_can_be_withdrawn(ledger: &dyn Ledger) {
     let world = World::named("withdraw");
     let shard = world.shard(0);
-    let fence = Load::of(5).open(ledger, shard, 1).await;
+    let fence = Memory::of(5).open(ledger, shard, 1).await;
     let item = world.item(1, 1, &[(0, 2)]);
     taken(&reserve(ledger, shard, fence, std::slice::from_ref(&item)).await[0]);
-    let withdraw =
-        async |number: usize, quantity: u64| match ledger.withdraw(shard, fence, sku(number), quantity).await {
-            doorbuster_core::outcome::Outcome::Done(seq) => seq,
-            other => panic!("a withdrawal in a quiet world is answered, not {other:?}"),
-        };
+    let withdraw = async |number: usize, quantity: u64| match ledger.withdraw(shard, fence, sku(number), quantity).await
+    {
+        doorbuster_core::outcome::Outcome::Done(seq) => seq,
+        other => panic!("a withdrawal in a quiet world is answered, not {other:?}"),
+    };
     assert_eq!(withdraw(0, 1).await, Some(Seq(2)), "a withdrawal is an entry of the log");
     assert_eq!(withdraw(7, 1).await, None, "there is nothing of an unknown SKU");
     let state = certain(async || ledger.set_state(shard, fence, true).await).await;

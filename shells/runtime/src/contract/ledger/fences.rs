@@ -1,6 +1,6 @@
 //! Fences and seals: who may still write to a memory.
 
-use crate::contract::world::{Load, World, certain, counter, reserve, sku, taken, user, view};
+use crate::contract::world::{Memory, World, certain, counter, reserve, sku, taken, user, view};
 use crate::ports::ledger::Ledger;
 use doorbuster_core::ids::{Epoch, Nonce, Seq, ServerId};
 use doorbuster_core::ledger::load::LoadRefusal;
@@ -13,7 +13,7 @@ use doorbuster_core::settler::ShardChange;
 pub async fn a_foreign_fence_changes_nothing(ledger: &dyn Ledger) {
     let world = World::named("fence");
     let shard = world.shard(0);
-    let own = Load::of(5).open(ledger, shard, 2).await;
+    let own = Memory::of(5).open(ledger, shard, 2).await;
     let item = world.item(1, 1, &[(0, 1)]);
     taken(&reserve(ledger, shard, own, std::slice::from_ref(&item)).await[0]);
     let before = view(ledger, shard).await;
@@ -44,7 +44,7 @@ pub async fn a_seal_ends_its_own_epoch_and_no_other(ledger: &dyn Ledger) {
         certain(async || ledger.seal(shard, server, Epoch(epoch)).await).await.unwrap_or(None)
     };
     assert_eq!(seal(server, 1).await, None, "there is no memory to seal");
-    let fence = Load::of(5).open(ledger, shard, 2).await;
+    let fence = Memory::of(5).open(ledger, shard, 2).await;
     taken(&reserve(ledger, shard, fence, &[world.item(1, 1, &[(0, 1)])]).await[0]);
     let before = view(ledger, shard).await;
     assert_eq!(seal(ServerId(server.0 ^ 1), 2).await, None, "another server's memory is not this one");
@@ -64,7 +64,7 @@ pub async fn a_seal_ends_its_own_epoch_and_no_other(ledger: &dyn Ledger) {
 pub async fn a_sealed_memory_replays_and_gives_back(ledger: &dyn Ledger) {
     let world = World::named("sealed");
     let shard = world.shard(0);
-    let fence = Load::of(5).open(ledger, shard, 1).await;
+    let fence = Memory::of(5).open(ledger, shard, 1).await;
     let item = world.item(1, 1, &[(0, 2)]);
     let accepted = taken(&reserve(ledger, shard, fence, std::slice::from_ref(&item)).await[0]);
     let sealed = certain(async || ledger.seal(shard, fence.server, fence.epoch).await).await;

@@ -1,6 +1,6 @@
 //! Rule 1: what is taken, what is refused, and in which order that is decided.
 
-use crate::contract::world::{ALWAYS, Load, World, certain, counter, reserve, sku, taken, view};
+use crate::contract::world::{ALWAYS, Memory, World, certain, counter, reserve, sku, taken, view};
 use crate::ports::ledger::Ledger;
 use doorbuster_core::ids::Seq;
 use doorbuster_core::ledger::page::Acceptance;
@@ -17,7 +17,7 @@ fn refused(refusal: ReserveRefusal) -> ItemReply {
 pub async fn the_same_key_gets_the_same_answer(ledger: &dyn Ledger) {
     let world = World::named("key");
     let shard = world.shard(0);
-    let fence = Load::of(5).open(ledger, shard, 1).await;
+    let fence = Memory::of(5).open(ledger, shard, 1).await;
     let (item, other_body) = (world.item(1, 1, &[(0, 2)]), world.item(1, 1, &[(0, 1)]));
     let first = taken(&reserve(ledger, shard, fence, std::slice::from_ref(&item)).await[0]);
     let before = view(ledger, shard).await;
@@ -26,7 +26,10 @@ pub async fn the_same_key_gets_the_same_answer(ledger: &dyn Ledger) {
     assert_eq!(view(ledger, shard).await, before, "an answer that is given again takes nothing");
     // A refusal is not stored: the same key may succeed later.
     let wish = world.item(2, 1, &[(0, 4)]);
-    assert_eq!(reserve(ledger, shard, fence, std::slice::from_ref(&wish)).await, [refused(ReserveRefusal::SoldOut(sku(0)))]);
+    assert_eq!(
+        reserve(ledger, shard, fence, std::slice::from_ref(&wish)).await,
+        [refused(ReserveRefusal::SoldOut(sku(0)))]
+    );
     let smaller = world.item(2, 1, &[(0, 3)]);
     taken(&reserve(ledger, shard, fence, &[smaller]).await[0]);
 }
@@ -34,7 +37,7 @@ pub async fn the_same_key_gets_the_same_answer(ledger: &dyn Ledger) {
 pub async fn a_key_twice_in_one_batch_is_taken_once(ledger: &dyn Ledger) {
     let world = World::named("twice");
     let shard = world.shard(0);
-    let fence = Load::of(5).open(ledger, shard, 1).await;
+    let fence = Memory::of(5).open(ledger, shard, 1).await;
     let item = world.item(1, 1, &[(0, 1)]);
     let replies = reserve(ledger, shard, fence, &[item.clone(), item.clone(), world.item(1, 1, &[(0, 2)])]).await;
     let accepted = taken(&replies[0]);
@@ -45,7 +48,7 @@ pub async fn a_key_twice_in_one_batch_is_taken_once(ledger: &dyn Ledger) {
 pub async fn a_basket_is_taken_whole_or_not_at_all(ledger: &dyn Ledger) {
     let world = World::named("basket");
     let shard = world.shard(0);
-    let load = Load { stock: vec![(5, 0), (1, 0)], ..Load::of(0) };
+    let load = Memory { stock: vec![(5, 0), (1, 0)], ..Memory::of(0) };
     let fence = load.open(ledger, shard, 1).await;
     let replies = reserve(
         ledger,
@@ -70,7 +73,7 @@ pub async fn a_basket_is_taken_whole_or_not_at_all(ledger: &dyn Ledger) {
 pub async fn the_order_of_the_checks_is_kept(ledger: &dyn Ledger) {
     let world = World::named("checks");
     let shard = world.shard(0);
-    let load = Load { limit: 3, ..Load::of(4) };
+    let load = Memory { limit: 3, ..Memory::of(4) };
     let fence = load.open(ledger, shard, 1).await;
     taken(&reserve(ledger, shard, fence, &[world.item(1, 1, &[(0, 3)])]).await[0]);
     let replies = reserve(
@@ -93,7 +96,7 @@ pub async fn the_order_of_the_checks_is_kept(ledger: &dyn Ledger) {
 pub async fn a_ninth_key_is_refused(ledger: &dyn Ledger) {
     let world = World::named("keys");
     let shard = world.shard(0);
-    let fence = Load::of(50).open(ledger, shard, 1).await;
+    let fence = Memory::of(50).open(ledger, shard, 1).await;
     for key in 0..KEYS_MAX {
         taken(&reserve(ledger, shard, fence, &[world.item(1, key, &[(0, 1)])]).await[0]);
     }
@@ -105,12 +108,11 @@ pub async fn a_ninth_key_is_refused(ledger: &dyn Ledger) {
 pub async fn outside_of_its_window_nothing_is_sold(ledger: &dyn Ledger) {
     let early = Window { starts_at: Wall(u64::MAX - 1), ends_at: Wall(u64::MAX) };
     let late = Window { starts_at: Wall(0), ends_at: Wall(1) };
-    for (name, window, refusal) in
-        [("early", early, ReserveRefusal::NotStarted), ("late", late, ReserveRefusal::Ended)]
+    for (name, window, refusal) in [("early", early, ReserveRefusal::NotStarted), ("late", late, ReserveRefusal::Ended)]
     {
         let world = World::named(name);
         let shard = world.shard(0);
-        let fence = Load { window, ..Load::of(5) }.open(ledger, shard, 1).await;
+        let fence = Memory { window, ..Memory::of(5) }.open(ledger, shard, 1).await;
         assert_eq!(reserve(ledger, shard, fence, &[world.item(1, 1, &[(0, 1)])]).await, [refused(refusal)]);
         assert_eq!(counter(ledger, shard, 0).await.available, 5);
     }
@@ -119,7 +121,7 @@ pub async fn outside_of_its_window_nothing_is_sold(ledger: &dyn Ledger) {
 pub async fn entries_are_numbered_without_a_gap(ledger: &dyn Ledger) {
     let world = World::named("numbers");
     let shard = world.shard(0);
-    let fence = Load { window: ALWAYS, ..Load::of(3) }.open(ledger, shard, 1).await;
+    let fence = Memory { window: ALWAYS, ..Memory::of(3) }.open(ledger, shard, 1).await;
     let batch = reserve(ledger, shard, fence, &[world.item(1, 1, &[(0, 1)]), world.item(2, 1, &[(0, 1)])]).await;
     let places: Vec<Seq> = batch.iter().map(|reply| taken(reply).seq).collect();
     assert_eq!(places, [Seq(1), Seq(1)], "one batch is one entry");
@@ -132,7 +134,7 @@ pub async fn entries_are_numbered_without_a_gap(ledger: &dyn Ledger) {
 pub async fn calls_of_one_caller_are_applied_in_order(ledger: &dyn Ledger) {
     let world = World::named("in-order");
     let shard = world.shard(0);
-    let fence = Load::of(50).open(ledger, shard, 1).await;
+    let fence = Memory::of(50).open(ledger, shard, 1).await;
     let start = |buyer: usize| ledger.reserve(shard, fence, vec![world.item(buyer, 1, &[(0, 1)])]);
     let (one, two, three, four) = tokio::join!(biased; start(1), start(2), start(3), start(4));
     let seq = |outcome: Outcome<Vec<ItemReply>, _>| match outcome {
@@ -146,7 +148,7 @@ pub async fn calls_of_one_caller_are_applied_in_order(ledger: &dyn Ledger) {
 pub async fn stopped_sells_nothing_and_remembers_everything(ledger: &dyn Ledger) {
     let world = World::named("stopped");
     let shard = world.shard(0);
-    let fence = Load::of(5).open(ledger, shard, 1).await;
+    let fence = Memory::of(5).open(ledger, shard, 1).await;
     let item = world.item(1, 1, &[(0, 1)]);
     let accepted = taken(&reserve(ledger, shard, fence, std::slice::from_ref(&item)).await[0]);
     let state = certain(async || ledger.set_state(shard, fence, true).await).await;

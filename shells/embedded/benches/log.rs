@@ -1,5 +1,5 @@
-//! How near the log comes to a bare append and `fdatasync`, in one run. Run by hand, in release:
-//! `cargo test --release -p doorbuster-embedded --test log_speed -- --ignored --nocapture`
+//! How near the log comes to a bare append and `fdatasync`, in one run. A measurement, not a check:
+//! `cargo bench -p doorbuster-embedded --bench log`
 
 use doorbuster_embedded::log::{Log, Options, Partition};
 use std::fs::File;
@@ -29,9 +29,7 @@ fn raw(path: &Path, payload: &[u8]) -> Duration {
     })
 }
 
-#[test]
-#[ignore = "a measurement, not a check"]
-fn syncs_per_second_beside_a_bare_file() {
+fn main() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut log = Log::open(&directory.path().join("log"), Options::default()).unwrap();
     let payload: Vec<u8> = (0..RECORD_BYTES).map(|index| (index % 251) as u8).collect();
