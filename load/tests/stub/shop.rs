@@ -61,6 +61,7 @@ impl Shop {
             ("POST", ["admin", "v1", "sales", sale, command]) => self.command(sale, command),
             ("POST", ["admin", "v1", "sales", sale, "skus", sku, "top-up"]) => self.top_up(sale, sku, body),
             ("GET", ["admin", "v1", "sales", sale]) => self.state(sale),
+            ("GET", ["admin", "v1", "sales", sale, "ledger"]) => self.ledger(sale),
             ("GET", ["admin", "v1", "sales", sale, "audit"]) => self.audit(sale),
             ("GET", ["v1", "sales", sale, "reservations", key]) => self.look_up(sale, user, key),
             ("POST", ["v1", "sales", _, "reservations", _, "abandon"]) => {
@@ -181,6 +182,18 @@ impl Shop {
             200,
             &json!({"state": sale.state, "shards": [{"k": 0, "phase": "OPEN", "epoch": 1, "cursor": 0}], "skus": skus}),
         )
+    }
+
+    fn ledger(&self, name: &str) -> Answer {
+        let Some(sale) = self.sales.get(name) else { return Answer::problem(404, "not-found") };
+        let shelf = |(sku, total): (&String, &u64)| {
+            let taken = self.taken(name, sku, &["PENDING_PAYMENT", "PAID"]);
+            // What a closed sale has left is in its pool, and no shard sells it.
+            let available = if sale.state == "closed" { 0 } else { total.saturating_sub(taken) };
+            json!({"sku": sku, "memory": {"available": available}})
+        };
+        let stock: Vec<Value> = sale.totals.iter().map(shelf).collect();
+        Answer::json(200, &json!({"shards": [{"k": 0, "stock": stock}]}))
     }
 
     fn audit(&self, sale: &str) -> Answer {
