@@ -44,9 +44,9 @@ pub async fn ready(State(api): State<Shared>) -> Answer {
 /// Whether the memory that the row names is there: after a restart the row is OPEN until its keeper has looked.
 async fn is_served(api: &Api, row: &ShardRow) -> bool {
     match api.ports.ledger.inspect(row.id).await {
-        Outcome::Done(view) => view.meta.is_some_and(|meta| {
-            view.server == row.server && meta.epoch == row.epoch && meta.nonce == row.nonce
-        }),
+        Outcome::Done(view) => view
+            .meta
+            .is_some_and(|meta| view.server == row.server && meta.epoch == row.epoch && meta.nonce == row.nonce),
         // Nobody answers, or not in time: a buyer would not be answered either.
         Outcome::Refused(_) | Outcome::Unknown => false,
     }

@@ -146,8 +146,7 @@ fn is_hs256(header: &[u8]) -> bool {
 /// The last characters of a signature are as good as random. The very last one carries 4 bits only.
 fn mix(token: &[u8]) -> u64 {
     let tail = &token[token.len().saturating_sub(9)..];
-    tail.iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    tail.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]
