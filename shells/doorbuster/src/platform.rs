@@ -35,6 +35,8 @@ pub struct Embedded {
     pub ports: Ports,
     /// The log as intake reads it.
     pub intents: LogIntents,
+    /// The outbox.
+    pub feed: RowsFeed,
     /// What audits ask beside the rows.
     pub depths: Arc<EmbeddedDepths>,
     /// The thread of the shards' server: it ends when every port is dropped, and closes the log.
@@ -58,11 +60,11 @@ pub fn embed(data: DataDirectory, env: SharedEnv, webhooks: SocketAddr, webhook_
         store,
         ledger,
         intents: Arc::new(intents.clone()),
-        feed: Arc::new(feed),
+        feed: Arc::new(feed.clone()),
         delay: Arc::new(delay),
         provider: Arc::new(SimulatedProvider::new(env, webhooks, webhook_secret)),
     };
-    Embedded { ports, intents, depths: Arc::new(depths), server }
+    Embedded { ports, intents, feed, depths: Arc::new(depths), server }
 }
 
 /// What the edge needs of the running roles.
@@ -88,7 +90,7 @@ pub async fn start(embedded: &Embedded, clear_latch: ClearLatch, stop: &Stop) ->
     let admit: Arc<dyn Admit> = Arc::new(Lanes::new(ports.clone(), stop.clone(), GROUP_MAX));
     payment::start(ports, admit.clone(), stop);
     let verdicts = auditor::start(ports, keepers, stop);
-    watch_lag(embedded.intents.clone(), ports.telemetry.clone(), stop.clone());
+    look_after_the_log(embedded.intents.clone(), embedded.feed.clone(), ports.telemetry.clone(), stop.clone());
     Ok(Running { admit, verdicts })
 }
 
@@ -107,11 +109,16 @@ fn start_keepers(ports: &Ports, stop: &Stop) -> Keepers {
     keepers
 }
 
-fn watch_lag(intents: LogIntents, telemetry: Arc<Telemetry>, mut stop: Stop) {
+/// Keeps the gauge of intake's lag, and gives up outbox events that every reader has dealt with.
+fn look_after_the_log(intents: LogIntents, feed: RowsFeed, telemetry: Arc<Telemetry>, mut stop: Stop) {
+    let readers = [reaper::READER, settler::READER, payment::READER].map(|reader| (reader.group, reader.topic));
     spawn(async move {
         while !*stop.borrow() {
             if let Ok(lag) = intents.lag() {
                 telemetry.set(Metric::IntakeLag, lag);
+            }
+            if let Err(unavailable) = feed.trim(&readers).await {
+                tracing::debug!(%unavailable, "the outbox was not trimmed");
             }
             // A stop or the pause, whichever comes first.
             let _ = tokio::time::timeout(LAG_LOOK, stop.changed()).await;

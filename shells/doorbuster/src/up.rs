@@ -172,8 +172,8 @@ fn stopped_by_signal() -> std::io::Result<Stop> {
 /// The server's thread ends when the last port is dropped; it closes the log then.
 async fn end(embedded: Embedded, latches: Arc<OnceLock<Shared>>, stop_roles: watch::Sender<bool>) {
     stop_roles.send_replace(true);
-    let Embedded { ports, intents, depths, server } = embedded;
-    drop((ports, intents, depths, latches));
+    let Embedded { ports, intents, feed, depths, server } = embedded;
+    drop((ports, intents, feed, depths, latches));
     let ended = async {
         while !server.is_finished() {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,7 +1,7 @@
 //! Counters and gauges of a process: one list, from which the metrics page, the console and the docs are made.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Whether a metric only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,37 +65,71 @@ metrics! {
     OracleRed, Gauge, "doorbuster_oracle_red_invariants", "Live invariants that are broken now.";
 }
 
+/// Rows of counters: several times the cores that a process of ours uses, so that two threads rarely share one.
+const STRIPES: usize = 16;
+
 /// The counters of one process; shared by all its roles.
 #[derive(Debug)]
 pub struct Telemetry {
-    values: Vec<Padded>,
+    stripes: Vec<Stripe>,
 }
 
-/// A counter with a cache line of its own: two cores that count different things must not wait for each other.
+/// The counters of some threads. Two cores that count the same thing in one place wait for each other at every request.
 #[derive(Debug, Default)]
-#[repr(align(64))]
-struct Padded(AtomicU64);
+#[repr(align(128))]
+struct Stripe {
+    values: [AtomicU64; Metric::ALL.len()],
+}
+
+static NEXT_STRIPE: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static OWN_STRIPE: usize = NEXT_STRIPE.fetch_add(1, Ordering::Relaxed) % STRIPES;
+}
 
 impl Telemetry {
     /// All zero.
     pub fn shared() -> Arc<Telemetry> {
-        Arc::new(Telemetry { values: Metric::ALL.iter().map(|_| Padded::default()).collect() })
+        Arc::new(Telemetry { stripes: (0..STRIPES).map(|_| Stripe::default()).collect() })
     }
 
     /// Adds to a counter.
     pub fn add(&self, metric: Metric, count: u64) {
         debug_assert!(metric.kind() == Kind::Counter, "{} is no counter", metric.name());
-        self.values[metric as usize].0.fetch_add(count, Ordering::Relaxed);
+        // A thread that is ending has no stripe of its own any more: any other one counts as well.
+        let stripe = OWN_STRIPE.try_with(|own| *own).unwrap_or(0);
+        self.stripes[stripe].values[metric as usize].fetch_add(count, Ordering::Relaxed);
     }
 
     /// Sets a gauge.
     pub fn set(&self, metric: Metric, value: u64) {
         debug_assert!(metric.kind() == Kind::Gauge, "{} is no gauge", metric.name());
-        self.values[metric as usize].0.store(value, Ordering::Relaxed);
+        self.stripes[0].values[metric as usize].store(value, Ordering::Relaxed);
     }
 
-    /// Its value now.
+    /// Its value now. A gauge stands in the first stripe only.
     pub fn read(&self, metric: Metric) -> u64 {
-        self.values[metric as usize].0.load(Ordering::Relaxed)
+        self.stripes.iter().map(|stripe| stripe.values[metric as usize].load(Ordering::Relaxed)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test is about threads")]
+    fn what_several_threads_count_is_read_as_one_sum() {
+        let telemetry = Telemetry::shared();
+        telemetry.set(Metric::IntakeLag, 7);
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let telemetry = telemetry.clone();
+                std::thread::spawn(move || (0..1000).for_each(|_| telemetry.add(Metric::Requests, 2)))
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(telemetry.read(Metric::Requests), 8000);
+        assert_eq!(telemetry.read(Metric::IntakeLag), 7);
     }
 }

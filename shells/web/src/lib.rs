@@ -8,6 +8,7 @@ pub mod api;
 mod assets;
 mod board;
 pub mod body;
+mod connections;
 mod directory;
 mod door;
 mod extract;

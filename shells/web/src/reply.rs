@@ -1,5 +1,6 @@
 //! The bodies that leave: whole ones, which need no box, and streams.
 
+use crate::connections::Busy;
 use bytes::Bytes;
 use http::Response;
 use hyper::body::{Body, Frame, SizeHint};
@@ -16,8 +17,24 @@ pub type Reply = Response<ReplyBody>;
 pub enum ReplyBody {
     /// All of it.
     Whole(Option<Bytes>),
+    /// Whatever the router made, with the request that is in flight until it is sent.
+    Routed(axum::body::Body, Option<Busy>),
+}
+
+impl ReplyBody {
     /// Whatever the router made.
-    Routed(axum::body::Body),
+    pub fn routed(body: axum::body::Body) -> ReplyBody {
+        ReplyBody::Routed(body, None)
+    }
+
+    /// Keeps the request in flight until this body is gone.
+    pub(crate) fn while_busy(self, busy: Busy) -> ReplyBody {
+        match self {
+            // Small and whole: in flight only until it is handed over.
+            ReplyBody::Whole(bytes) => ReplyBody::Whole(bytes),
+            ReplyBody::Routed(body, _) => ReplyBody::Routed(body, Some(busy)),
+        }
+    }
 }
 
 /// A body that is all there.
@@ -35,21 +52,21 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match &mut *self {
             ReplyBody::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            ReplyBody::Routed(body) => Pin::new(body).poll_frame(context),
+            ReplyBody::Routed(body, _) => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             ReplyBody::Whole(bytes) => bytes.is_none(),
-            ReplyBody::Routed(body) => body.is_end_stream(),
+            ReplyBody::Routed(body, _) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             ReplyBody::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            ReplyBody::Routed(body) => body.size_hint(),
+            ReplyBody::Routed(body, _) => body.size_hint(),
         }
     }
 }

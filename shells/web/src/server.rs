@@ -1,6 +1,7 @@
 //! Connections: accepted up to a bound, served by hyper, drained at the end.
 
 use crate::api::Shared;
+use crate::connections::{Activity, Connections, Ending};
 use crate::problem::Slug;
 use crate::reply::{Infallibly, Reply, ReplyBody};
 use crate::{reserve, routes};
@@ -12,14 +13,14 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, oneshot};
 use tower::Service;
 
 /// Connections at once: each holds some 20 KiB of buffers while it works, and a file descriptor. Above it, the kernel's
@@ -29,8 +30,6 @@ pub const CONNECTIONS_MAX: u32 = 10_000;
 const HEADERS_MAX: usize = 64;
 /// Bytes of one request's head: a token and a few cookies fit. Also the reading buffer of one connection.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// A head that takes longer, and a kept connection that is silent for longer, is closed: slow senders hold no slot.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A request is answered within this, or told that it took too long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// An import carries megabytes over whatever line the operator has.
@@ -53,6 +52,8 @@ pub async fn serve(listener: tokio::net::TcpListener, api: Shared, stop: Stop) {
 pub async fn serve_on<L: Listener>(mut listener: L, api: Shared, mut stop: Stop) {
     let router = routes::router(api.clone());
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    let connections = Arc::<Connections>::default();
+    let mut silence = pin!(connections.watch());
     loop {
         let accepted = async {
             let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
@@ -61,12 +62,19 @@ pub async fn serve_on<L: Listener>(mut listener: L, api: Shared, mut stop: Stop)
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
+            () = silence.as_mut() => unreachable!("the watch never ends"),
             (slot, io) = accepted => {
-                spawn(connection(io, api.clone(), router.clone(), stop.clone(), slot));
+                let (place, activity, ending) = connections.enter();
+                let edge = Arc::new(Edge { api: api.clone(), router: router.clone(), activity });
+                spawn(async move {
+                    connection(io, edge, ending).await;
+                    drop((place, slot));
+                });
             }
         }
     }
     drop(listener);
+    connections.stop();
     api.closing.send_replace(true);
     // Every slot back means every connection ended. Those that remain are cut when their tasks' runtime ends.
     if tokio::time::timeout(DRAIN_TIMEOUT, slots.acquire_many(CONNECTIONS_MAX)).await.is_err() {
@@ -74,15 +82,20 @@ pub async fn serve_on<L: Listener>(mut listener: L, api: Shared, mut stop: Stop)
     }
 }
 
-async fn connection<I>(io: I, api: Shared, router: Router, mut stop: Stop, slot: OwnedSemaphorePermit)
+/// What the requests of one connection share: one count of owners per connection, so that no two cores change the same.
+struct Edge {
+    api: Shared,
+    router: Router,
+    activity: Arc<Activity>,
+}
+
+async fn connection<I>(io: I, edge: Arc<Edge>, ending: oneshot::Receiver<Ending>)
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(api.clone(), router.clone(), request));
+    let service = service_fn(move |request| answer(edge.clone(), request));
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         // A date is required of origin servers that have a clock (RFC 9110 section 6.6.1); the simulated world has its own.
@@ -92,15 +105,18 @@ where
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        why = ending => match why {
+            // A server that is gone stops its connections too.
+            Ok(Ending::Stop) | Err(_) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            Ok(Ending::Silence) => Ok(()),
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }
-    drop(slot);
 }
 
 /// A stop whose sender is gone is a stop too.
@@ -108,24 +124,27 @@ async fn stopped(stop: &mut Stop) {
     drop(stop.wait_for(|stopped| *stopped).await);
 }
 
-async fn answer(api: Shared, router: Router, request: Request<Incoming>) -> Infallibly<Reply> {
-    api.ports.telemetry.add(Metric::Requests, 1);
+async fn answer(edge: Arc<Edge>, request: Request<Incoming>) -> Infallibly<Reply> {
+    let busy = edge.activity.begin();
+    edge.api.ports.telemetry.add(Metric::Requests, 1);
     if request.method() == Method::POST && reserve::sale_of(request.uri().path()).is_some() {
         let (head, body) = request.into_parts();
         let sale = reserve::sale_of(head.uri.path()).expect("it was just seen");
-        let reply = reserve::answer(&api, sale, &head.headers, body);
+        let reply = reserve::answer(&edge.api, sale, &head.headers, body);
         // A reservation that was cut off may have been taken.
         return Ok(guard(reply, REQUEST_TIMEOUT, Slug::OutcomeUnknown).await);
     }
     let limit = if request.uri().path().ends_with("/import") { IMPORT_TIMEOUT } else { REQUEST_TIMEOUT };
-    Ok(guard(routed(router, request), limit, Slug::TimedOut).await)
+    let reply = guard(routed(edge.router.clone(), request), limit, Slug::TimedOut).await;
+    // A stream is in flight until its last piece.
+    Ok(reply.map(|body| body.while_busy(busy)))
 }
 
 fn routed(mut router: Router, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Reply> + Send>> {
     // Boxed, so that the hot route's future does not carry the router's.
     Box::pin(async move {
         let Ok(response) = router.call(request).await;
-        response.map(ReplyBody::Routed)
+        response.map(ReplyBody::routed)
     })
 }
 

@@ -108,9 +108,9 @@ impl Shop {
 
     /// Ends as a process does that is told to stop: the server's thread ends when the last role has let go of it.
     pub async fn stop(self) {
-        let Shop { embedded: Embedded { ports, intents, depths, server }, running, stop } = self;
+        let Shop { embedded: Embedded { ports, intents, feed, depths, server }, running, stop } = self;
         stop.send_replace(true);
-        drop((ports, intents, depths, running));
+        drop((ports, intents, feed, depths, running));
         eventually("every role lets go", async || server.is_finished().then_some(())).await;
     }
 

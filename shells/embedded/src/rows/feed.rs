@@ -12,6 +12,9 @@ use doorbuster_runtime::ports::feed::Feed;
 use doorbuster_runtime::ports::{Offset, Unavailable};
 use fjall::Readable;
 
+/// Events of a topic without readers that are kept for whoever looks: a few minutes of a burst.
+const UNREAD_KEPT: u64 = 100_000;
+
 /// Topics of the embedded outbox.
 #[derive(Clone)]
 pub struct RowsFeed {
@@ -28,6 +31,24 @@ impl RowsFeed {
     pub fn unsent(&self, group: &'static str, topic: Topic) -> Result<u64, Unavailable> {
         let next = self.store.number(&key::offset(group, topic))?.max(1);
         Ok(self.store.visible.borrow().ends.of(topic).saturating_sub(next))
+    }
+
+    /// Gives up a portion of what nobody will ask for again: what all these groups have dealt with, and of a topic that
+    /// none of them reads, everything but the last [`UNREAD_KEPT`] events.
+    pub async fn trim(&self, readers: &[(&'static str, Topic)]) -> Result<(), Unavailable> {
+        let ends = self.store.visible.borrow().ends;
+        for topic in Topic::ALL {
+            let mut before = ends.of(topic);
+            let own = readers.iter().filter(|(_, read)| *read == topic);
+            if own.clone().next().is_none() {
+                before = before.saturating_sub(UNREAD_KEPT);
+            }
+            for (group, _) in own {
+                before = before.min(self.store.number(&key::offset(group, topic))?);
+            }
+            self.store.trim(topic, before).await?;
+        }
+        Ok(())
     }
 
     fn read(&self, topic: Topic, from: Offset, limit: usize) -> Result<Vec<(Offset, Event)>, read::ReadError> {

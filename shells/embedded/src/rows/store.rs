@@ -48,6 +48,8 @@ pub enum Job {
     /// A number that only grows.
     Advance(Vec<u8>, u64),
     Put(Vec<u8>, Vec<u8>),
+    /// Removes outbox batches that end before this offset.
+    Trim(Topic, u64),
     Sync(oneshot::Sender<()>),
 }
 
@@ -69,7 +71,19 @@ impl RowsStore {
         let (commands, jobs) = mpsc::channel(WAITING_MAX);
         let (visible, seen) = watch::channel(Visible { ends, snapshot: shelf.database.snapshot() });
         let (of, env_of) = (shelf.clone(), env.clone());
-        Writer { shelf: of, env: env_of, mark, journals, number, uncounted: false, ends, visible, lock }.start(jobs);
+        Writer {
+            shelf: of,
+            env: env_of,
+            mark,
+            journals,
+            number,
+            uncounted: false,
+            ends,
+            trimmed: Ends::EMPTY,
+            visible,
+            lock,
+        }
+        .start(jobs);
         Ok(RowsStore { shelf, env, commands, visible: seen })
     }
 
@@ -102,6 +116,11 @@ impl RowsStore {
 }
 
 impl RowsStore {
+    /// Gives up a portion of what stands before this offset in the topic, without waiting for it.
+    pub(super) async fn trim(&self, topic: Topic, before: u64) -> Result<(), Unavailable> {
+        self.commands.send(Job::Trim(topic, before)).await.map_err(|_| stopped())
+    }
+
     /// Makes everything that was decided durable.
     pub(crate) async fn sync(&self) -> Result<(), Unavailable> {
         let (answer, answered) = oneshot::channel();

@@ -3,7 +3,7 @@
 use super::belt;
 use super::journal::Journals;
 use super::mark::Mark;
-use super::outbox::Ends;
+use super::outbox::{self, Ends};
 use super::read::{self, ReadError};
 use super::store::{Job, Shelf};
 use super::write;
@@ -41,6 +41,8 @@ pub struct Writer {
     /// Whether anything was written that is not synced under a number.
     pub uncounted: bool,
     pub ends: Ends,
+    /// Where the topics begin, as far as this process has trimmed them.
+    pub trimmed: Ends,
     pub visible: watch::Sender<Visible>,
     /// Held for as long as anything may be written.
     pub lock: Option<File>,
@@ -96,6 +98,7 @@ impl Writer {
                     }
                 }
                 Job::Put(key, value) => self.shelf.rows.insert(key, value)?,
+                Job::Trim(topic, before) => outbox::trim(&self.shelf, topic, &mut self.trimmed, before)?,
                 Job::Apply(command, answer) => {
                     // Intake is durable by the log: lost rows are decided again, to the same result.
                     must_sync |= !matches!(command, Command::Intake(_));
