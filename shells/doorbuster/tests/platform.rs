@@ -123,6 +123,25 @@ async fn late_money_without_a_unit_goes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_money_for_a_closed_sale_goes_back_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let shop = Shop::start(directory.path()).await;
+    shop.open_sale(1, LONG_MS).await;
+    shop.buy("ann", 1).await;
+    shop.order_comes("ann").await;
+    shop.start_payment("ann", "pay-ann").await.unwrap();
+    shop.cancel("ann").await.unwrap();
+    shop.enter(SaleState::Closed).await;
+    shop.settle("pay-ann").await;
+    // No shard will open again: a worker that waited for one would keep the money for minutes.
+    eventually("the money goes back", async || {
+        (shop.payment("pay-ann").await.status == PaymentStatus::Refunded).then_some(())
+    })
+    .await;
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_sale_goes_on_when_it_is_resumed() {
     let directory = tempfile::tempdir().unwrap();
     let shop = Shop::start(directory.path()).await;

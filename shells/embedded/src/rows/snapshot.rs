@@ -4,9 +4,9 @@ use super::key::{self, Table};
 use super::read;
 use super::store::{Shelf, unavailable};
 use async_trait::async_trait;
-use doorbuster_core::database::rows::{OrderRow, ProductRow, SaleRow};
+use doorbuster_core::database::rows::{OrderRow, PaymentRow, ProductRow, SaleRow};
 use doorbuster_core::database::tables::{Reads, Rows};
-use doorbuster_core::ids::{OrderId, ProductId, ReservationId, ShardId};
+use doorbuster_core::ids::{OrderId, PaymentId, ProductId, ReservationId, ShardId};
 use doorbuster_core::time::Wall;
 use doorbuster_runtime::ports::Unavailable;
 use doorbuster_runtime::ports::store::Snapshot;
@@ -43,6 +43,13 @@ impl Snapshot for RowsSnapshot {
     async fn products(&self, after: Option<ProductId>, limit: usize) -> Result<Vec<ProductRow>, Unavailable> {
         let all = key::all(Table::Products);
         let from = after.map_or_else(|| all.clone(), |product| behind(key::product(&product)));
+        let found = read::scan(&self.snapshot, &self.shelf.rows, &all, from, limit);
+        Ok(found.map_err(unavailable)?.into_iter().map(|(_, row)| row).collect())
+    }
+
+    async fn payments(&self, after: Option<PaymentId>, limit: usize) -> Result<Vec<PaymentRow>, Unavailable> {
+        let all = key::all(Table::Payments);
+        let from = after.map_or_else(|| all.clone(), |payment| behind(key::payment(&payment)));
         let found = read::scan(&self.snapshot, &self.shelf.rows, &all, from, limit);
         Ok(found.map_err(unavailable)?.into_iter().map(|(_, row)| row).collect())
     }

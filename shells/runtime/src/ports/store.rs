@@ -3,9 +3,9 @@
 use super::Unavailable;
 use async_trait::async_trait;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
-use doorbuster_core::database::rows::{OrderRow, ProductRow, SaleRow};
+use doorbuster_core::database::rows::{OrderRow, PaymentRow, ProductRow, SaleRow};
 use doorbuster_core::database::tables::{Reads, Rows};
-use doorbuster_core::ids::{OrderId, ProductId, ReservationId, ShardId, Version};
+use doorbuster_core::ids::{OrderId, PaymentId, ProductId, ReservationId, ShardId, Version};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::time::Wall;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub trait Snapshot: Send + Sync {
     async fn sales(&self) -> Result<Vec<SaleRow>, Unavailable>;
     /// Products in the order of their ids, beginning after `after`.
     async fn products(&self, after: Option<ProductId>, limit: usize) -> Result<Vec<ProductRow>, Unavailable>;
+    /// Payments in the order of their ids, beginning after `after`.
+    async fn payments(&self, after: Option<PaymentId>, limit: usize) -> Result<Vec<PaymentRow>, Unavailable>;
     /// Orders of a shard in the order of their ids, beginning after `after`.
     async fn orders(
         &self,

@@ -8,7 +8,7 @@ use crate::ports::admit::{Admission, Admit};
 use crate::telemetry::Metric;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::event::Topic;
-use doorbuster_core::database::rows::{OrderRow, PaymentRow};
+use doorbuster_core::database::rows::{OrderRow, PaymentRow, SaleRow, SaleState};
 use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::{Key, OrderId, ReservationId};
 use doorbuster_core::ledger::page::Acceptance;
@@ -98,17 +98,33 @@ async fn order_row(ports: &Ports, order: OrderId) -> Option<OrderRow> {
     ports.store.read(reads).await.ok()?.orders.remove(&order)
 }
 
+async fn order_and_sale(ports: &Ports, order: OrderId) -> Option<(OrderRow, SaleRow)> {
+    let mut reads = Reads::default();
+    reads.orders.insert(order);
+    reads.sales.insert(order.shard.sale);
+    let mut rows = ports.store.read(reads).await.ok()?;
+    Some((rows.orders.remove(&order)?, rows.sales.remove(&order.shard.sale)?))
+}
+
 async fn reserve_late(
     ports: &Ports,
     admit: &dyn Admit,
     order: OrderId,
     key: Key,
 ) -> Outcome<(OrderId, Acceptance), NotReserved> {
-    let Some(row) = order_row(ports, order).await else { return Outcome::Refused(NotReserved::NotReady) };
+    let Some((row, sale)) = order_and_sale(ports, order).await else { return Outcome::Refused(NotReserved::NotReady) };
     let Some(origin) = row.origin else { return Outcome::Refused(NotReserved::Never) };
     let id = ReservationId::derive(order.shard.sale, &row.user, &key);
-    let item = ReserveItem { id, user: row.user, body: origin.body, basket: origin.basket };
     let late = OrderId { shard: order.shard, reservation: id };
+    // Decided already, by an attempt whose answer was lost: the row is the answer.
+    if let Some(acceptance) = order_row(ports, late).await.and_then(|row| row.origin).map(|origin| origin.acceptance) {
+        return Outcome::Done((late, acceptance));
+    }
+    // No shard will open again for it: waiting for one would only keep the buyer's money.
+    if sale.state == SaleState::Closed || ports.env.now().wall >= sale.window.ends_at {
+        return Outcome::Refused(NotReserved::Never);
+    }
+    let item = ReserveItem { id, user: row.user, body: origin.body, basket: origin.basket };
     match admit.reserve(order.shard, item).await {
         Admission::Accepted(acceptance) | Admission::Replayed(acceptance) => Outcome::Done((late, acceptance)),
         Admission::Refused(ReserveRefusal::NotReady | ReserveRefusal::Stopped | ReserveRefusal::NotStarted) => {

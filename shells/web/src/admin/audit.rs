@@ -92,6 +92,7 @@ impl Export<'_> {
         for shard in shards {
             self.orders(shard).await?;
         }
+        self.payments(sale.id).await?;
         let memories = beside.memories.into_iter().flatten().map(AuditLine::Memory);
         let logs = beside.logs.into_iter().flatten().map(AuditLine::Log);
         let delay = beside.delay.into_iter().flatten().map(AuditLine::Delay);
@@ -114,18 +115,32 @@ impl Export<'_> {
         Beside { memories, logs, delay, outbox_unsent: depths.outbox_unsent().await }
     }
 
+    /// All payments of the sale, the declined, late and second ones included. Payments are not kept by sale: an audit
+    /// looks at every one of the platform.
+    async fn payments(&self, sale: SaleId) -> Result<(), BrokenOff> {
+        let mut after = None;
+        loop {
+            let page = self.snapshot.payments(after, PAGE_MAX).await.map_err(|_| BrokenOff)?;
+            after = page.last().map(|payment| payment.id);
+            let whole = page.len() == PAGE_MAX;
+            let of_sale = page.into_iter().filter(|payment| payment.order.shard.sale == sale);
+            self.send(of_sale.map(AuditLine::Payment).collect()).await?;
+            if !whole {
+                return Ok(());
+            }
+        }
+    }
+
     async fn orders(&self, shard: ShardId) -> Result<(), BrokenOff> {
         let mut users: BTreeSet<UserId> = BTreeSet::new();
         let mut after = None;
         loop {
             let page = self.snapshot.orders(shard, after, PAGE_MAX).await.map_err(|_| BrokenOff)?;
-            let payments = page.iter().filter_map(|row| row.payment).collect();
             let newcomers: BTreeSet<_> =
                 page.iter().map(|row| row.user.clone()).filter(|user| users.insert(user.clone())).collect();
             let quotas = newcomers.into_iter().map(|user| (shard, user)).collect();
-            let rows = self.read(Reads { payments, quotas, ..Reads::default() }).await?;
+            let rows = self.read(Reads { quotas, ..Reads::default() }).await?;
             let mut out: Vec<AuditLine> = page.iter().map(AuditLine::from).collect();
-            out.extend(rows.payments.into_values().map(AuditLine::Payment));
             out.extend(
                 rows.quotas
                     .into_iter()

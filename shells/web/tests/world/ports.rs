@@ -97,6 +97,11 @@ impl Snapshot for Frozen {
         Ok(later.take(limit).cloned().collect())
     }
 
+    async fn payments(&self, after: Option<PaymentId>, limit: usize) -> Result<Vec<PaymentRow>, Unavailable> {
+        let later = self.rows.payments.values().filter(|row| after.is_none_or(|after| row.id > after));
+        Ok(later.take(limit).cloned().collect())
+    }
+
     async fn orders(
         &self,
         shard: ShardId,
