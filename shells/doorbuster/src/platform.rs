@@ -109,13 +109,16 @@ fn start_keepers(ports: &Ports, stop: &Stop) -> Keepers {
     keepers
 }
 
-/// Keeps the gauge of intake's lag, and gives up outbox events that every reader has dealt with.
+/// Keeps the gauges of what waits in the log and in the outbox, and gives up outbox events that every reader has dealt with.
 fn look_after_the_log(intents: LogIntents, feed: RowsFeed, telemetry: Arc<Telemetry>, mut stop: Stop) {
     let readers = [reaper::READER, settler::READER, payment::READER].map(|reader| (reader.group, reader.topic));
     spawn(async move {
         while !*stop.borrow() {
             if let Ok(lag) = intents.lag() {
                 telemetry.set(Metric::IntakeLag, lag);
+            }
+            if let Ok(owed) = feed.unsent(settler::READER.group, settler::READER.topic) {
+                telemetry.set(Metric::SettlerParked, owed);
             }
             if let Err(unavailable) = feed.trim(&readers).await {
                 tracing::debug!(%unavailable, "the outbox was not trimmed");
