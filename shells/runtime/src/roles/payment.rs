@@ -3,8 +3,8 @@
 use super::Ports;
 use super::follower::{self, Reader};
 use crate::drive::{Inbox, Perform, Performed, Stop, drive, inbox, spawn};
-use crate::ports::Offset;
 use crate::ports::admit::{Admission, Admit};
+use crate::ports::{Offset, Unavailable};
 use crate::telemetry::Metric;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::event::Topic;
@@ -92,10 +92,10 @@ impl Perform<PaymentWorker> for PaymentPerformer {
     }
 }
 
-async fn order_row(ports: &Ports, order: OrderId) -> Option<OrderRow> {
+async fn order_row(ports: &Ports, order: OrderId) -> Result<Option<OrderRow>, Unavailable> {
     let mut reads = Reads::default();
     reads.orders.insert(order);
-    ports.store.read(reads).await.ok()?.orders.remove(&order)
+    Ok(ports.store.read(reads).await?.orders.remove(&order))
 }
 
 async fn order_and_sale(ports: &Ports, order: OrderId) -> Option<(OrderRow, SaleRow)> {
@@ -117,7 +117,9 @@ async fn reserve_late(
     let id = ReservationId::derive(order.shard.sale, &row.user, &key);
     let late = OrderId { shard: order.shard, reservation: id };
     // Decided already, by an attempt whose answer was lost: the row is the answer.
-    if let Some(acceptance) = order_row(ports, late).await.and_then(|row| row.origin).map(|origin| origin.acceptance) {
+    // A read that fails says nothing of the row: giving up on it would send money back that has an order.
+    let Ok(decided) = order_row(ports, late).await else { return Outcome::Refused(NotReserved::NotReady) };
+    if let Some(acceptance) = decided.and_then(|row| row.origin).map(|origin| origin.acceptance) {
         return Outcome::Done((late, acceptance));
     }
     // No shard will open again for it: waiting for one would only keep the buyer's money.
