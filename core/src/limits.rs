@@ -132,16 +132,12 @@ pub const LANE_PATIENCE_MS: u64 = 5_000;
 pub const LANE_ANSWER_MS: u64 = 2_000;
 /// Clicks of one key that wait for the same answer: more of them are a script, not a buyer.
 pub const JOINED_MAX: usize = 8;
-/// Buyers whose rate is remembered: 32 MB; idle ones leave first.
+/// Buyers whose rate is remembered: 4 MB; idle ones leave first.
 pub const RATE_KEYS_MAX: usize = 262_144;
 /// Requests that one buyer may make at once: a page that reloads, a double click, and a retry.
 pub const USER_BURST: u32 = 20;
 /// Requests of one buyer per second, sustained: faster is a script.
 pub const USER_PER_SECOND: u32 = 10;
-/// Requests that one process admits per second, sustained: above what it can answer, so that queues stay short.
-pub const GLOBAL_PER_SECOND: u32 = 200_000;
-/// Requests that one process admits at once: a quarter of a second's.
-pub const GLOBAL_BURST: u32 = 50_000;
 /// Sold-out latches of one process, one per (shard, SKU): as many as one sale may have rows of stock.
 pub const LATCHES_MAX: usize = STOCK_ROWS_MAX;
 

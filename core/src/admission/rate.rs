@@ -2,11 +2,7 @@
 //!
 //! A key's number is its theoretical arrival time: when it is past, the key is idle and needs no entry.
 
-use crate::ids::UserId;
-use crate::limits::{GLOBAL_BURST, GLOBAL_PER_SECOND, RATE_KEYS_MAX, USER_BURST, USER_PER_SECOND};
 use crate::time::Mono;
-use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
 
 /// How many requests are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,9 +30,9 @@ pub enum Verdict {
     },
 }
 
-/// A theoretical arrival time in nanoseconds on the monotonic clock: microseconds would round the global rate.
+/// A theoretical arrival time in nanoseconds on the monotonic clock: microseconds would round a high rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Arrival(u64);
+pub struct Arrival(pub u64);
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const NANOS_PER_MS: u64 = 1_000_000;
@@ -48,7 +44,8 @@ impl Rate {
         NANOS_PER_SECOND / u64::from(self.per_second)
     }
 
-    fn decide(self, arrival: Arrival, now: Mono) -> Result<(Arrival, Verdict), Verdict> {
+    /// Counts one request of a key with this arrival time, or refuses it. An idle key's arrival time is zero.
+    pub fn decide(self, arrival: Arrival, now: Mono) -> Result<(Arrival, Verdict), Verdict> {
         let (cost, now) = (self.cost(), nanos(now));
         let next = arrival.0.max(now) + cost;
         let (used, room) = (next - now, cost * u64::from(self.burst));
@@ -64,109 +61,52 @@ fn nanos(at: Mono) -> u64 {
     at.0.saturating_mul(1000)
 }
 
-/// One rate for each of many keys; a bounded table.
+/// Keys of one set: with their arrival times they fill one cache line.
+const WAYS: usize = 4;
+
+/// One rate for each of many keys: a bounded table whose every request touches one cache line.
+///
+/// Keys are hashes of names, as good as random, so that sets fill evenly and nobody chooses whom he meets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RateTable<K> {
+pub struct RateTable {
     rate: Rate,
-    keys_max: usize,
-    arrivals: BTreeMap<K, Arrival>,
-    /// Where the search for idle keys goes on: each newcomer pays for looking at two.
-    hand: Option<K>,
+    sets: Vec<Set>,
 }
 
-impl<K: Ord + Clone> RateTable<K> {
-    /// An empty table of at most `keys_max` keys.
-    pub fn new(rate: Rate, keys_max: usize) -> RateTable<K> {
-        assert!(keys_max > 0, "a table has room");
-        RateTable { rate, keys_max, arrivals: BTreeMap::new(), hand: None }
-    }
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(align(64))]
+struct Set([Slot; WAYS]);
 
-    /// Counts one request of this key, or refuses it.
-    pub fn take(&mut self, now: Mono, key: &K) -> Verdict {
-        let known = self.arrivals.get_mut(key);
-        let decided = self.rate.decide(known.as_deref().copied().unwrap_or_default(), now);
-        let (arrival, verdict) = match decided {
-            Ok(decided) => decided,
-            Err(refused) => return refused,
-        };
-        match known {
-            Some(entry) => *entry = arrival,
-            None => {
-                self.make_room(now);
-                self.arrivals.insert(key.clone(), arrival);
-            }
-        }
-        verdict
-    }
-
-    /// Keys in the table.
-    pub fn len(&self) -> usize {
-        self.arrivals.len()
-    }
-
-    /// Whether no key is in the table.
-    pub fn is_empty(&self) -> bool {
-        self.arrivals.is_empty()
-    }
-
-    /// Two steps of the hand remove what is idle. A full table of busy keys gives up the one under the hand, which
-    /// gets at most one more burst by it: better than to turn newcomers away.
-    fn make_room(&mut self, now: Mono) {
-        for step in 0..2 {
-            let next = match &self.hand {
-                Some(hand) => self.arrivals.range((Excluded(hand), Unbounded)).next(),
-                None => self.arrivals.iter().next(),
-            };
-            let Some((key, arrival)) = next.map(|(key, arrival)| (key.clone(), *arrival)) else {
-                self.hand = None;
-                continue;
-            };
-            let last_chance = step == 1 && self.arrivals.len() >= self.keys_max;
-            if arrival.0 <= nanos(now) || last_chance {
-                self.arrivals.remove(&key);
-            }
-            self.hand = Some(key);
-        }
-        if self.arrivals.len() >= self.keys_max {
-            // The hand stood at the end of the table for its last step.
-            self.arrivals.pop_first();
-        }
-    }
-}
-
-/// The limits of one process: of each buyer, and of all together.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Admission {
-    users: RateTable<UserId>,
-    all: Rate,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Slot {
+    key: u64,
     arrival: Arrival,
 }
 
-impl Default for Admission {
-    fn default() -> Admission {
-        let user = Rate { per_second: USER_PER_SECOND, burst: USER_BURST };
-        Admission::new(user, Rate { per_second: GLOBAL_PER_SECOND, burst: GLOBAL_BURST })
-    }
-}
-
-impl Admission {
-    /// With these rates of one buyer and of all.
-    pub fn new(user: Rate, all: Rate) -> Admission {
-        Admission { users: RateTable::new(user, RATE_KEYS_MAX), all, arrival: Arrival::default() }
+impl RateTable {
+    /// An empty table of at most `keys_max` keys.
+    pub fn new(rate: Rate, keys_max: usize) -> RateTable {
+        assert!(keys_max >= WAYS, "a table has room");
+        RateTable { rate, sets: vec![Set::default(); keys_max / WAYS] }
     }
 
-    /// Counts one request of this buyer. The answer is the buyer's own, unless the whole process is at its limit,
-    /// which is not counted against the buyer.
-    pub fn take(&mut self, now: Mono, user: &UserId) -> Verdict {
-        let (arrival, _) = match self.all.decide(self.arrival, now) {
+    /// Counts one request of this key, or refuses it.
+    ///
+    /// A newcomer takes the place of the key of its set that is nearest to idle: an idle one loses nothing, and one
+    /// that is not gets at most one more burst by it, which is better than to turn newcomers away.
+    pub fn take(&mut self, now: Mono, key: u64) -> Verdict {
+        // The low bits may have chosen this table already.
+        let index = (key >> 32) as usize % self.sets.len();
+        let slots = &mut self.sets[index].0;
+        let place = slots.iter().position(|slot| slot.key == key);
+        let arrival = place.map_or(Arrival::default(), |place| slots[place].arrival);
+        let (arrival, verdict) = match self.rate.decide(arrival, now) {
             Ok(decided) => decided,
             Err(refused) => return refused,
         };
-        let verdict = self.users.take(now, user);
-        match verdict {
-            Verdict::Allow { .. } => self.arrival = arrival,
-            Verdict::Refuse { .. } => {}
-        }
+        let idlest = || slots.iter().enumerate().min_by_key(|(_, slot)| slot.arrival).expect("a set has slots").0;
+        let place = place.unwrap_or_else(idlest);
+        slots[place] = Slot { key, arrival };
         verdict
     }
 }
@@ -177,44 +117,35 @@ mod tests {
 
     const RATE: Rate = Rate { per_second: 10, burst: 3 };
 
+    /// Keys of a table with one set.
+    const ANN: u64 = 1;
+    const BOB: u64 = 2;
+
     #[test]
     fn a_burst_passes_and_then_the_rate() {
         let mut table = RateTable::new(RATE, 8);
         for remaining in [2, 1, 0] {
-            assert_eq!(
-                table.take(Mono(0), &"ann"),
-                Verdict::Allow { remaining, reset_ms: 100 * u64::from(3 - remaining) }
-            );
+            let reset_ms = 100 * u64::from(3 - remaining);
+            assert_eq!(table.take(Mono(0), ANN), Verdict::Allow { remaining, reset_ms });
         }
-        assert_eq!(table.take(Mono(0), &"ann"), Verdict::Refuse { retry_after_ms: 100 });
-        assert_eq!(table.take(Mono(40_000), &"ann"), Verdict::Refuse { retry_after_ms: 60 });
-        assert_eq!(table.take(Mono(100_000), &"ann"), Verdict::Allow { remaining: 0, reset_ms: 300 });
-        assert_eq!(table.take(Mono(100_000), &"bob"), Verdict::Allow { remaining: 2, reset_ms: 100 });
+        assert_eq!(table.take(Mono(0), ANN), Verdict::Refuse { retry_after_ms: 100 });
+        assert_eq!(table.take(Mono(40_000), ANN), Verdict::Refuse { retry_after_ms: 60 });
+        assert_eq!(table.take(Mono(100_000), ANN), Verdict::Allow { remaining: 0, reset_ms: 300 });
+        assert_eq!(table.take(Mono(100_000), BOB), Verdict::Allow { remaining: 2, reset_ms: 100 });
     }
 
     #[test]
-    fn idle_keys_leave_and_the_table_is_bounded() {
-        let mut table = RateTable::new(RATE, 100);
-        for key in 0..1_000_u64 {
-            table.take(Mono(0), &key);
-            assert!(table.len() <= 100);
+    fn a_newcomer_takes_the_place_of_whoever_is_nearest_to_idle() {
+        let mut table = RateTable::new(RATE, WAYS);
+        for busy in 1..=3 {
+            table.take(Mono(0), busy);
+            table.take(Mono(0), busy);
         }
-        for key in 0..200_u64 {
-            table.take(Mono(10_000_000 + key * 1_000_000), &(key % 2 + 5_000));
+        table.take(Mono(0), 4);
+        for newcomer in 100..200 {
+            let at = Mono(newcomer);
+            assert!(matches!(table.take(at, newcomer), Verdict::Allow { remaining: 2, .. }), "nobody is turned away");
+            assert!(matches!(table.take(at, 1), Verdict::Refuse { .. } | Verdict::Allow { remaining: 0, .. }));
         }
-        for key in 0..200_u64 {
-            table.take(Mono(1_000_000_000 + key * 1_000_000), &(key + 10_000));
-        }
-        assert!(table.len() <= 4, "{} keys although one at a time is busy", table.len());
-    }
-
-    #[test]
-    fn the_process_limit_is_not_counted_against_a_buyer() {
-        let one = Rate { per_second: 1, burst: 1 };
-        let mut admission = Admission::new(RATE, one);
-        let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
-        assert!(matches!(admission.take(Mono(0), &ann), Verdict::Allow { remaining: 2, .. }));
-        assert_eq!(admission.take(Mono(0), &bob), Verdict::Refuse { retry_after_ms: 1000 });
-        assert!(matches!(admission.take(Mono(1_000_000), &bob), Verdict::Allow { remaining: 2, .. }));
     }
 }

@@ -8,6 +8,7 @@ use crate::problem::{Problem, Slug};
 use doorbuster_core::database::rows::SaleRow;
 use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::{SaleId, SkuId};
+use doorbuster_core::ledger::basket::Basket;
 use doorbuster_core::time::Mono;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -80,6 +81,12 @@ impl Api {
             Some(Remembered { sale: None, read_at }) if !self.is_old(read_at) => Err(Slug::UnknownSale.into()),
             Some(_) | None => self.learn(id).await,
         }
+    }
+
+    /// The sale, if it and every SKU of the basket are remembered: nothing is asked.
+    pub(crate) fn recall(&self, id: SaleId, basket: &Basket) -> Option<Arc<Known>> {
+        let known = self.directory.recall(id)?.sale?;
+        basket.lines().iter().all(|line| known.has(line.sku)).then_some(known)
     }
 
     /// The sale as it is now: for whatever depends on its state.

@@ -114,8 +114,11 @@ pub type Answer = Result<axum::response::Response, Problem>;
 
 /// Documents without detail, one per slug: the usual answers of a rush are copies of a pointer.
 static PREPARED: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
-    let document = |slug: &Slug| Bytes::from(Value::Object(members_of(*slug, slug.advice())).to_string());
-    Slug::ALL.iter().map(document).collect()
+    // Given away for good, once: copies of a static need no count of owners, which all cores would change.
+    let document = |slug: &Slug| -> &'static [u8] {
+        Value::Object(members_of(*slug, slug.advice())).to_string().into_bytes().leak()
+    };
+    Slug::ALL.iter().map(|slug| Bytes::from_static(document(slug))).collect()
 });
 
 fn members_of(slug: Slug, detail: &str) -> Map<String, Value> {

@@ -15,14 +15,15 @@ use doorbuster_core::ledger::basket::{Basket, BasketError, Line};
 use doorbuster_core::ledger::page::Acceptance;
 use doorbuster_core::ledger::reserve::{ReserveItem, ReserveRefusal};
 use doorbuster_core::outcome::Outcome;
-use doorbuster_core::time::{Mono, Wall};
+use doorbuster_core::time::Wall;
 use doorbuster_runtime::ports::admit::Admission;
 use doorbuster_runtime::telemetry::Metric;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Body;
 use serde::Deserialize;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// The header of the idempotency key.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -34,43 +35,73 @@ struct Wish {
 }
 
 /// The sale of a path of this route; a path that is spelled in another way goes through the router.
-pub fn sale_of(path: &str) -> Option<&str> {
-    let sale = path.strip_prefix("/v1/sales/")?.strip_suffix("/reservations")?;
-    sale.bytes().all(|byte| byte != b'/' && byte != b'%').then_some(sale)
+pub fn sale_of(path: &str) -> Option<SaleId> {
+    SaleId::parse(path.strip_prefix("/v1/sales/")?.strip_suffix("/reservations")?).ok()
 }
 
-/// Answers one click.
-pub async fn answer<B>(api: &Api, sale: &str, headers: &HeaderMap, body: B) -> Reply
+/// A click, once it is understood: small, because it is held while others are asked.
+struct Click {
+    known: Arc<Known>,
+    order: OrderId,
+    item: ReserveItem,
+}
+
+/// Answers one click. The request is lent, and what few clicks need is boxed: see the server.
+pub async fn answer<B>(api: &Api, sale: Option<SaleId>, request: &mut Request<B>) -> Reply
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    match click(api, sale, headers, body).await {
+    match click(api, sale, request).await {
         Ok(reply) => reply,
         Err(problem) => problem.reply(),
     }
 }
 
 /// The order of the checks is documented: who, how often, under which key, what, where; then the shard decides.
-async fn click<B>(api: &Api, sale: &str, headers: &HeaderMap, body: B) -> Result<Reply, Problem>
+async fn click<B>(api: &Api, sale: Option<SaleId>, request: &mut Request<B>) -> Result<Reply, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let now = api.now();
-    let caller = authenticate(api, headers, now.wall)?;
-    api.door.admit(&caller.user, now.mono).inspect_err(|_| api.ports.telemetry.add(Metric::RateLimited, 1))?;
+    let headers = request.headers();
+    let user = authenticate(api, headers, now.wall)?.user;
+    api.door.admit(&user, now.mono).inspect_err(|_| api.ports.telemetry.add(Metric::RateLimited, 1))?;
     let key = key_of(headers)?.ok_or(Slug::KeyMissing)?;
     body::require_json(headers)?;
-    let wish: Wish = body::parse(&body::read(body, BODY_BYTES_MAX).await?)?;
-    let basket = Basket::parse(&wish.lines)?;
-    let known = api.sale(SaleId::parse(sale).map_err(|_| Slug::UnknownSale)?).await?;
+    let basket = basket_of(&body::read(request.body_mut(), BODY_BYTES_MAX).await?)?;
+    let sale = sale.ok_or(Slug::UnknownSale)?;
+    let known = match api.recall(sale, &basket) {
+        Some(known) => known,
+        None => Box::pin(find(api, sale, &basket)).await?,
+    };
+    let order = OrderId::derive(known.row.id, known.row.shards, &user, &key);
+    let latched = api.door.is_latched(now.mono, order.shard, &basket);
+    if latched && !may_be_known(api, order) {
+        return Ok(sold_out(api));
+    }
+    let item = ReserveItem { id: order.reservation, user, body: basket.body_hash(), basket };
+    Box::pin(ask(api, Click { known, order, item }, latched)).await
+}
+
+fn basket_of(body: &[u8]) -> Result<Basket, Problem> {
+    let wish: Wish = body::parse(body)?;
+    Ok(Basket::parse(&wish.lines)?)
+}
+
+/// The sale and its SKUs, looked for where they are not remembered.
+async fn find(api: &Api, sale: SaleId, basket: &Basket) -> Result<Arc<Known>, Problem> {
+    let known = api.sale(sale).await?;
     api.check_skus(&known, basket.lines().iter().map(|line| line.sku)).await?;
-    let order = OrderId::derive(known.row.id, known.row.shards, &caller.user, &key);
-    if is_latched(api, order, &caller.user, &basket, now.mono).await {
-        api.ports.telemetry.add(Metric::Latched, 1);
-        return Ok(Slug::SoldOut.reply());
+    Ok(known)
+}
+
+/// Lets the shard decide. A click that a latch has refused gets here because its key may be known.
+async fn ask(api: &Api, click: Click, latched: bool) -> Result<Reply, Problem> {
+    let Click { known, order, item } = click;
+    if latched && !is_known(api, order, &item.user).await {
+        return Ok(sold_out(api));
     }
     api.door.remember(order.reservation);
-    let item = ReserveItem { id: order.reservation, user: caller.user, body: basket.body_hash(), basket };
     let admission = api.ports.admit.reserve(order.shard, item.clone()).await;
     settle(api, &known, order, item, admission).await
 }
@@ -149,18 +180,24 @@ fn refused(refusal: ReserveRefusal) -> Reply {
     }
 }
 
-/// Whether the click is refused as sold out without asking the shard. A known key deserves its first 202, so one that
-/// may be known asks all the same: one that this process has sent, or that stands on the caller's page.
-async fn is_latched(api: &Api, order: OrderId, user: &UserId, basket: &Basket, now: Mono) -> bool {
-    if !api.door.is_latched(now, order.shard, basket) || api.door.remembers(order.reservation) {
-        return false;
-    }
-    if !api.ports.ledger.may_know(order.shard, order.reservation) {
+fn sold_out(api: &Api) -> Reply {
+    api.ports.telemetry.add(Metric::Latched, 1);
+    Slug::SoldOut.reply()
+}
+
+/// A known key deserves its first 202, also after the sell-out: whether this process has sent it, or the shard may
+/// remember it.
+fn may_be_known(api: &Api, order: OrderId) -> bool {
+    api.door.remembers(order.reservation) || api.ports.ledger.may_know(order.shard, order.reservation)
+}
+
+/// Whether the shard must be asked in spite of a latch. A page that cannot be read may hold the key.
+async fn is_known(api: &Api, order: OrderId, user: &UserId) -> bool {
+    if api.door.remembers(order.reservation) {
         return true;
     }
     let page = api.ports.ledger.look_up(order.shard, user.clone(), order.reservation).await;
-    // A page that cannot be read may hold the key.
-    matches!(page, Outcome::Done(None))
+    !matches!(page, Outcome::Done(None))
 }
 
 /// No open epoch. A sale that is not recovering but over, or not yet prepared, says so; and an order row, where the

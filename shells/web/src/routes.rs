@@ -7,6 +7,7 @@ use crate::{admin, assets, body, health, live, openapi, orders, payments, reserv
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, delete, get, post, put};
+use doorbuster_core::ids::SaleId;
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,9 +158,9 @@ pub fn router(api: Shared) -> Router {
         .with_state(api)
 }
 
-async fn click(State(api): State<Shared>, names: crate::extract::Names, request: Request) -> Answer {
-    let (head, body) = request.into_parts();
-    let reply = reserve::answer(&api, names.text("sale"), &head.headers, body).await;
+async fn click(State(api): State<Shared>, names: crate::extract::Names, mut request: Request) -> Answer {
+    let sale = SaleId::parse(names.text("sale")).ok();
+    let reply = reserve::answer(&api, sale, &mut request).await;
     Ok(reply.map(axum::body::Body::new))
 }
 

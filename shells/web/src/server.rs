@@ -21,14 +21,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Sleep;
 use tower::Service;
 
 /// Connections at once: each holds some 20 KiB of buffers while it works, and a file descriptor. Above it, the kernel's
 /// backlog waits, which costs this process nothing.
 pub const CONNECTIONS_MAX: u32 = 10_000;
-/// Headers of one request; a browser sends some 20.
-const HEADERS_MAX: usize = 64;
-/// Bytes of one request's head: a token and a few cookies fit. Also the reading buffer of one connection.
+/// Bytes of one request's head, which has at most hyper's own hundred headers: a token and a few cookies fit. Also the reading buffer of one connection.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// A request is answered within this, or told that it took too long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,7 +95,6 @@ where
     let service = service_fn(move |request| answer(edge.clone(), request));
     let mut builder = http1::Builder::new();
     builder
-        .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         // A date is required of origin servers that have a clock (RFC 9110 section 6.6.1); the simulated world has its own.
         .auto_date_header(false)
@@ -124,40 +122,49 @@ async fn stopped(stop: &mut Stop) {
     drop(stop.wait_for(|stopped| *stopped).await);
 }
 
-async fn answer(edge: Arc<Edge>, request: Request<Incoming>) -> Infallibly<Reply> {
-    let busy = edge.activity.begin();
-    edge.api.ports.telemetry.add(Metric::Requests, 1);
-    if request.method() == Method::POST && reserve::sale_of(request.uri().path()).is_some() {
-        let (head, body) = request.into_parts();
-        let sale = reserve::sale_of(head.uri.path()).expect("it was just seen");
-        let reply = reserve::answer(&edge.api, sale, &head.headers, body);
-        // A reservation that was cut off may have been taken.
-        return Ok(guard(reply, REQUEST_TIMEOUT, Slug::OutcomeUnknown).await);
+/// The future is moved as a whole before it is polled, so it is kept small: what it owns is lent to what it awaits, and
+/// everything that few requests need is boxed.
+#[allow(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice: as it got them and as it uses them")]
+fn answer(edge: Arc<Edge>, mut request: Request<Incoming>) -> impl Future<Output = Infallibly<Reply>> {
+    async move {
+        let busy = edge.activity.begin();
+        edge.api.ports.telemetry.add(Metric::Requests, 1);
+        if request.method() == Method::POST
+            && let Some(sale) = reserve::sale_of(request.uri().path())
+        {
+            let reply = pin!(reserve::answer(&edge.api, Some(sale), &mut request));
+            // A reservation that was cut off may have been taken.
+            return Ok(guard(reply, REQUEST_TIMEOUT, Slug::OutcomeUnknown).await);
+        }
+        let reply = Box::pin(routed(edge.router.clone(), request)).await;
+        // A stream is in flight until its last piece.
+        Ok(reply.map(|body| body.while_busy(busy)))
     }
-    let limit = if request.uri().path().ends_with("/import") { IMPORT_TIMEOUT } else { REQUEST_TIMEOUT };
-    let reply = guard(routed(edge.router.clone(), request), limit, Slug::TimedOut).await;
-    // A stream is in flight until its last piece.
-    Ok(reply.map(|body| body.while_busy(busy)))
 }
 
-fn routed(mut router: Router, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Reply> + Send>> {
-    // Boxed, so that the hot route's future does not carry the router's.
-    Box::pin(async move {
+async fn routed(mut router: Router, request: Request<Incoming>) -> Reply {
+    let limit = if request.uri().path().ends_with("/import") { IMPORT_TIMEOUT } else { REQUEST_TIMEOUT };
+    let reply = pin!(async move {
         let Ok(response) = router.call(request).await;
         response.map(ReplyBody::routed)
-    })
+    });
+    guard(reply, limit, Slug::TimedOut).await
 }
 
 /// Bounds the time of an answer, and turns a panic of ours into an answer: one buyer's request ends, no other.
-async fn guard(reply: impl Future<Output = Reply>, limit: Duration, late: Slug) -> Reply {
-    let mut reply = pin!(reply);
-    let contained = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| reply.as_mut().poll(context))) {
+/// The timer is made when there is something to wait for.
+async fn guard(mut reply: Pin<&mut impl Future<Output = Reply>>, limit: Duration, late: Slug) -> Reply {
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| reply.as_mut().poll(context))) {
         Ok(Poll::Ready(reply)) => Poll::Ready(reply),
-        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Pending) => {
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            timer.as_mut().poll(context).map(|()| late.reply())
+        }
         Err(_) => {
             tracing::error!("a handler panicked");
             Poll::Ready(Slug::Internal.reply())
         }
-    });
-    tokio::time::timeout(limit, contained).await.unwrap_or_else(|_| late.reply())
+    })
+    .await
 }

@@ -9,12 +9,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Longest token that is looked at: ours have some 200 bytes, and hashing megabytes for a stranger is not free.
 const TOKEN_BYTES_MAX: usize = 1024;
 
 /// Verified tokens that are remembered; about 100 bytes each. A rush of more buyers costs them a verification each.
 const REMEMBERED_MAX: usize = 1 << 15;
+
+/// Bytes of a tag: HMAC-SHA256 is not cut.
+const TAG_BYTES: usize = 32;
 
 /// What the bearer of a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,15 +63,10 @@ pub struct Tokens {
     key: Hmac<Sha256>,
     /// Direct-mapped by the signature's last characters: only a token that was verified gets in, so nobody without
     /// the key can choose its slots, and the exact bytes are compared at each use.
-    remembered: Vec<Mutex<Slot>>,
-}
-
-/// One slot: most buyers of a rush come once, so a token is kept at its second coming only.
-#[derive(Default)]
-struct Slot {
-    /// Of the token that came last.
-    seen: u64,
-    kept: Option<Verified>,
+    remembered: Vec<Mutex<Option<Verified>>>,
+    /// Who came last to each slot. Most buyers of a rush come once, so a token is kept at its second coming only, and
+    /// a first one looks at this small table alone.
+    seen: Vec<AtomicU32>,
 }
 
 /// The header that [`Tokens::issue`] writes, in base64: the same in every token of ours.
@@ -77,7 +76,11 @@ impl Tokens {
     /// Under this secret.
     pub fn new(secret: &[u8]) -> Tokens {
         let key = Hmac::new_from_slice(secret).expect("HMAC takes keys of every length");
-        Tokens { key, remembered: (0..REMEMBERED_MAX).map(|_| Mutex::default()).collect() }
+        Tokens {
+            key,
+            remembered: (0..REMEMBERED_MAX).map(|_| Mutex::default()).collect(),
+            seen: (0..REMEMBERED_MAX).map(|_| AtomicU32::new(0)).collect(),
+        }
     }
 
     /// A token for this caller, valid until `expires_at`.
@@ -98,20 +101,22 @@ impl Tokens {
             return None;
         }
         let mixed = mix(token);
-        let slot = &self.remembered[(mixed >> 32) as usize % REMEMBERED_MAX];
-        let lock = || slot.lock().expect("no holder of this lock panics");
-        let known = lock().kept.as_ref().and_then(|known| known.of(token));
-        let (caller, expires_at_s) = match known {
-            Some(known) => known,
-            None => {
-                let (caller, expires_at_s) = self.check(token)?;
-                let mut slot = lock();
-                if slot.seen == mixed {
-                    slot.kept = Some(Verified { token: token.into(), caller: caller.clone(), expires_at_s });
+        let (index, mark) = ((mixed >> 32) as usize % REMEMBERED_MAX, mixed as u32);
+        let (caller, expires_at_s) = if self.seen[index].load(Ordering::Relaxed) == mark {
+            let lock = || self.remembered[index].lock().expect("no holder of this lock panics");
+            let known = lock().as_ref().and_then(|known| known.of(token));
+            match known {
+                Some(known) => known,
+                None => {
+                    let (caller, expires_at_s) = self.check(token)?;
+                    *lock() = Some(Verified { token: token.into(), caller: caller.clone(), expires_at_s });
+                    (caller, expires_at_s)
                 }
-                slot.seen = mixed;
-                (caller, expires_at_s)
             }
+        } else {
+            let checked = self.check(token)?;
+            self.seen[index].store(mark, Ordering::Relaxed);
+            checked
         };
         (now.0 / 1000 < expires_at_s).then_some(caller)
     }
@@ -119,14 +124,18 @@ impl Tokens {
     fn check(&self, token: &[u8]) -> Option<(Caller, u64)> {
         let dot = token.iter().rposition(|byte| *byte == b'.')?;
         let (signed, tag) = (&token[..dot], &token[dot + 1..]);
-        let tag = BASE64URL_NOPAD.decode(tag).ok()?;
-        self.key.clone().chain_update(signed).verify_slice(&tag).ok()?;
+        let mut buffer = [0; TOKEN_BYTES_MAX];
+        let tag = decode(tag, &mut buffer)?;
+        if tag.len() != TAG_BYTES {
+            return None;
+        }
+        self.key.clone().chain_update(signed).verify_slice(tag).ok()?;
         let dot = signed.iter().position(|byte| *byte == b'.')?;
         if signed[..dot] != *OWN_HEADER && !is_hs256(&signed[..dot]) {
             return None;
         }
-        let claims = BASE64URL_NOPAD.decode(&signed[dot + 1..]).ok()?;
-        let claims: Claims = serde_json::from_slice(&claims).ok()?;
+        let claims = decode(&signed[dot + 1..], &mut buffer)?;
+        let claims: Claims = serde_json::from_slice(claims).ok()?;
         let user = UserId::parse(claims.sub).ok()?;
         Some((Caller { user, role: claims.role }, claims.exp))
     }
@@ -141,6 +150,13 @@ impl Verified {
 fn is_hs256(header: &[u8]) -> bool {
     let Ok(header) = BASE64URL_NOPAD.decode(header) else { return false };
     serde_json::from_slice::<Header>(&header).is_ok_and(|header| header.alg == "HS256")
+}
+
+/// Base64 without an allocation; the buffer is longer than every token that is looked at.
+fn decode<'a>(text: &[u8], buffer: &'a mut [u8; TOKEN_BYTES_MAX]) -> Option<&'a [u8]> {
+    let length = BASE64URL_NOPAD.decode_len(text.len()).ok()?;
+    let written = BASE64URL_NOPAD.decode_mut(text, buffer.get_mut(..length)?).ok()?;
+    Some(&buffer[..written])
 }
 
 /// The last characters of a signature are as good as random. The very last one carries 4 bits only.

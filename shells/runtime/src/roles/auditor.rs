@@ -28,9 +28,9 @@ use tokio::sync::watch;
 const ROUND: Duration = Duration::from_secs(2);
 /// Orders of one page of the scan: about a millisecond of work between two pauses.
 const PAGE: usize = 200;
-/// A pause is so many times as long as the page before it took: the scan has a fiftieth of one core, and less when the
+/// A pause is so many times as long as the page before it took: the scan has a hundredth of one core, and less when the
 /// machine is busy, because then its pages take longer.
-const PAUSE_FACTOR: u64 = 50;
+const PAUSE_FACTOR: u64 = 100;
 /// The shortest pause, in microseconds.
 const PAUSE_US_MIN: u64 = 10_000;
 
