@@ -3,7 +3,7 @@
 //! One look at all of them every half minute costs nothing; a timer for each request's head would cost every request.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -33,6 +33,8 @@ pub enum Ending {
 pub struct Activity {
     begun: AtomicU64,
     ended: AtomicU64,
+    /// Set before the connection is told to end.
+    told: AtomicBool,
 }
 
 /// A request in flight, until its answer is whole or gone.
@@ -57,6 +59,11 @@ impl Activity {
     pub fn begin(self: &Arc<Activity>) -> Busy {
         self.begun.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
+    }
+
+    /// Whether the connection is told to end, or is about to be.
+    pub fn is_told(&self) -> bool {
+        self.told.load(Ordering::Acquire)
     }
 }
 
@@ -87,8 +94,7 @@ impl Connections {
     pub fn stop(&self) {
         let open = std::mem::take(&mut *self.lock());
         for entry in open.into_values() {
-            // One that has ended by itself meanwhile hears nothing, and need not.
-            let _ = entry.end.send(Ending::Stop);
+            entry.tell(Ending::Stop);
         }
     }
 
@@ -105,7 +111,7 @@ impl Connections {
         let silent: Vec<u64> =
             open.iter_mut().filter_map(|(number, entry)| entry.is_silent().then_some(*number)).collect();
         for entry in silent.into_iter().filter_map(|number| open.remove(&number)) {
-            let _ = entry.end.send(Ending::Silence);
+            entry.tell(Ending::Silence);
         }
     }
 
@@ -115,6 +121,12 @@ impl Connections {
 }
 
 impl Entry {
+    fn tell(self, why: Ending) {
+        self.activity.told.store(true, Ordering::Release);
+        // One that has ended by itself meanwhile hears nothing, and need not.
+        let _ = self.end.send(why);
+    }
+
     fn is_silent(&mut self) -> bool {
         let ended = self.activity.ended.load(Ordering::Relaxed);
         let begun = self.activity.begun.load(Ordering::Relaxed);

@@ -92,6 +92,7 @@ async fn connection<I>(io: I, edge: Arc<Edge>, ending: oneshot::Receiver<Ending>
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
+    let activity = edge.activity.clone();
     let service = service_fn(move |request| answer(edge.clone(), request));
     let mut builder = http1::Builder::new();
     builder
@@ -100,17 +101,27 @@ where
         .auto_date_header(false)
         .pipeline_flush(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        why = ending => match why {
-            // A server that is gone stops its connections too.
-            Ok(Ending::Stop) | Err(_) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-            Ok(Ending::Silence) => Ok(()),
+    let mut ending = pin!(ending);
+    let mut listening = false;
+    let raced = poll_fn(|context| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+            return Poll::Ready(Ok(ended));
         }
+        // Once it listens, it is woken when it is told: asking at every turn would cost every request.
+        if listening && !activity.is_told() {
+            return Poll::Pending;
+        }
+        listening = true;
+        ending.as_mut().poll(context).map(Err)
+    });
+    let ended = match raced.await {
+        Ok(ended) => ended,
+        // A server that is gone stops its connections too.
+        Err(Ok(Ending::Stop) | Err(_)) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        Err(Ok(Ending::Silence)) => Ok(()),
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");

@@ -6,8 +6,9 @@
 use doorbuster_core::ids::ReservationId;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// 8 MiB: with a million ids one in a thousand strangers is taken for known, with ten million one in fifteen.
-const WORDS: usize = 1 << 20;
+/// 2 MiB: with a million ids one stranger in eighty is taken for known, with five million one in five. More of it would
+/// push what every request needs out of the processor's caches.
+const WORDS: usize = 1 << 18;
 
 /// See the module.
 pub struct Known {
