@@ -1,18 +1,19 @@
-//! What a consumer of partitions keeps: positions, lanes per shard, and which offsets may be committed.
+//! What a consumer of partitions keeps: positions in [`partitions`], and here lanes of work per shard.
 //!
-//! Work of different shards is done side by side, work of one shard in order; an offset is committed only after all
-//! records before it are done (S10). A revoked partition takes its lanes along, so answers to its work find nobody.
+//! Work of different shards is done side by side, work of one shard in order. A revoked partition takes its lanes along,
+//! so answers to its work find nobody.
 
 mod assigned;
+pub mod partitions;
 
 use crate::call::{Call, earliest};
 use crate::ids::ShardId;
-use crate::limits::IDLE_POLL_MS;
+use crate::limits::INBOX_RECORDS_MAX;
 use crate::machine::Ticket;
 use crate::outcome::Outcome;
 use crate::rng::Rng;
 use crate::time::Mono;
-use assigned::Assigned;
+use partitions::{News, Partitions};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -149,7 +150,7 @@ pub struct Lane<T> {
 /// All partitions of one consumer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Inbox<T> {
-    partitions: BTreeMap<Partition, Assigned>,
+    partitions: Partitions,
     lanes: BTreeMap<LaneId, Lane<T>>,
     /// Lanes with an open attempt: at most `flights_max`.
     flights: BTreeMap<Ticket, LaneId>,
@@ -161,35 +162,24 @@ pub struct Inbox<T> {
 impl<T> Inbox<T> {
     /// An inbox without partitions that works on at most `flights_max` lanes at once.
     pub fn new(flights_max: usize) -> Inbox<T> {
-        let (partitions, lanes, flights) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let partitions = Partitions::new(INBOX_RECORDS_MAX);
+        let (lanes, flights) = (BTreeMap::new(), BTreeMap::new());
         Inbox { partitions, lanes, flights, flights_max, last: None }
     }
 
     /// Takes an event of its own; `shard_of` tells whose a record is.
     pub fn absorb(&mut self, now: Mono, rng: &mut Rng, event: Event<T>, shard_of: impl Fn(&T) -> ShardId) {
-        match event {
-            Event::Assigned { partition, from } => self.assign(now, partition, from),
-            Event::Revoked { partition } => self.revoke(partition),
-            Event::Fetched { ticket, partition, outcome } => {
-                self.absorb_fetched(now, rng, ticket, partition, outcome, shard_of);
+        match self.partitions.absorb(now, rng, event) {
+            News::Nothing => {}
+            News::Gone(partition) => {
+                self.lanes.retain(|id, _| id.0 != partition);
+                self.flights.retain(|_, id| id.0 != partition);
             }
-            Event::Committed { ticket, partition, outcome } => {
-                self.absorb_committed(now, rng, ticket, partition, outcome);
-            }
-            Event::SetAside { ticket, partition, offset, outcome } => {
-                let Some(assigned) = self.partitions.get_mut(&partition) else { return };
-                let Some(call) = assigned.aside.get_mut(&offset) else { return };
-                if !call.take(ticket) {
-                    return;
-                }
-                match outcome {
-                    Outcome::Done(()) => {
-                        assigned.aside.remove(&offset);
-                        assigned.finish(offset);
-                    }
-                    Outcome::Refused(NotAssigned) => self.revoke(partition),
-                    // Kept or not: a second dead letter of one offset is recognised by it, a missing one would be a loss.
-                    Outcome::Unknown => call.retry(now, rng),
+            News::Fresh(partition, records) => {
+                for (offset, record) in records {
+                    let new = || Lane { waiting: VecDeque::new(), taken: 0, call: Call::due(now) };
+                    let lane = self.lanes.entry((partition, shard_of(&record))).or_insert_with(new);
+                    lane.waiting.push_back((offset, record));
                 }
             }
         }
@@ -197,9 +187,7 @@ impl<T> Inbox<T> {
 
     /// Starts what is due of fetches, commits and dead letters.
     pub fn pump(&mut self, now: Mono, tickets: &mut Ticket, out: &mut Vec<Effect>) {
-        for (partition, assigned) in &mut self.partitions {
-            assigned.pump(now, *partition, tickets, out);
-        }
+        self.partitions.pump(now, tickets, out);
     }
 
     /// The next lane that may begin an attempt, in turn; `None` when none is due or enough are open.
@@ -235,9 +223,8 @@ impl<T> Inbox<T> {
     pub fn finish(&mut self, now: Mono, ticket: Ticket) {
         let Some(id) = self.answered(ticket) else { return };
         let lane = self.lanes.get_mut(&id).expect("answered found it");
-        let assigned = self.partitions.get_mut(&id.0).expect("lanes live and go with their partition");
         for (offset, _) in lane.waiting.drain(..lane.taken) {
-            assigned.finish(offset);
+            self.partitions.finish(id.0, offset);
         }
         lane.taken = 0;
         match lane.waiting.is_empty() {
@@ -261,19 +248,15 @@ impl<T> Inbox<T> {
 
     /// Whether the partition is ours.
     pub fn has(&self, partition: Partition) -> bool {
-        self.partitions.contains_key(&partition)
+        self.partitions.has(partition)
     }
 
     /// When it must be woken.
     pub fn wake_at(&self) -> Option<(Mono, &'static str)> {
-        let partitions = self.partitions.values().flat_map(|assigned| {
-            let aside = assigned.aside.values().map(|call| (call.wake_at(), "set aside"));
-            aside.chain([(assigned.fetch_at(), "fetch"), (assigned.commit.wake_at(), "commit")])
-        });
         let full = self.flights.len() >= self.flights_max;
         // While all places are taken a due lane must wait for an answer, not for the clock.
         let lanes = self.lanes.values().filter(move |lane| !full || lane.call.is_asked());
-        earliest(partitions.chain(lanes.map(|lane| (lane.call.wake_at(), "lane"))))
+        earliest(self.partitions.wakes().chain(lanes.map(|lane| (lane.call.wake_at(), "lane"))))
     }
 
     /// Bounds of S20 that can be seen in O(1).
@@ -287,83 +270,7 @@ impl<T> Inbox<T> {
         if !self.lanes.is_empty() {
             return Some("records are not done");
         }
-        let owes = |assigned: &Assigned| !assigned.unfinished.is_empty() || assigned.committable() > assigned.committed;
-        self.partitions.values().any(owes).then_some("an offset is not committed")
-    }
-
-    fn assign(&mut self, now: Mono, partition: Partition, from: Offset) {
-        // A second assignment without a revocation begins anew: what was done beyond `from` is done again.
-        self.revoke(partition);
-        self.partitions.insert(partition, Assigned::new(from, now));
-    }
-
-    fn revoke(&mut self, partition: Partition) {
-        self.partitions.remove(&partition);
-        self.lanes.retain(|id, _| id.0 != partition);
-        self.flights.retain(|_, id| id.0 != partition);
-    }
-
-    fn absorb_fetched(
-        &mut self,
-        now: Mono,
-        rng: &mut Rng,
-        ticket: Ticket,
-        partition: Partition,
-        outcome: Outcome<Vec<Record<T>>, NotAssigned>,
-        shard_of: impl Fn(&T) -> ShardId,
-    ) {
-        let Some(assigned) = self.partitions.get_mut(&partition).filter(|assigned| assigned.fetch.is_asked()) else {
-            return;
-        };
-        if !assigned.fetch.take(ticket) {
-            return;
-        }
-        let records = match outcome {
-            Outcome::Done(records) => records,
-            Outcome::Refused(NotAssigned) => return self.revoke(partition),
-            // A read changes nothing: whether it happened or not, it is asked again.
-            Outcome::Unknown => return assigned.fetch.retry(now, rng),
-        };
-        assigned.fetch.again_at(if records.is_empty() { now.after_ms(IDLE_POLL_MS) } else { now });
-        for record in records {
-            if !assigned.deliver(record.offset()) {
-                continue;
-            }
-            match record {
-                Record::Undecodable(offset) => drop(assigned.aside.insert(offset, Call::due(now))),
-                Record::Delivered(offset, record) => {
-                    let lane = self.lanes.entry((partition, shard_of(&record))).or_insert_with(|| Lane {
-                        waiting: VecDeque::new(),
-                        taken: 0,
-                        call: Call::due(now),
-                    });
-                    lane.waiting.push_back((offset, record));
-                }
-            }
-        }
-    }
-
-    fn absorb_committed(
-        &mut self,
-        now: Mono,
-        rng: &mut Rng,
-        ticket: Ticket,
-        partition: Partition,
-        outcome: Outcome<(), NotAssigned>,
-    ) {
-        let Some(assigned) = self.partitions.get_mut(&partition) else { return };
-        if !assigned.commit.take(ticket) {
-            return;
-        }
-        match outcome {
-            Outcome::Done(()) => {
-                assigned.committed = assigned.committing;
-                assigned.commit.rest();
-            }
-            Outcome::Refused(NotAssigned) => self.revoke(partition),
-            // Kept or not: committing the same or a later place again is harmless, all records before it are done.
-            Outcome::Unknown => assigned.commit.retry(now, rng),
-        }
+        self.partitions.owes()
     }
 
     /// The lane of an open attempt, which is closed by this.

@@ -235,6 +235,7 @@ fn new_order(draft: &Draft<'_>, sale: &SaleRow, shard: &ShardRow, reservation: &
         expires_at: reservation.reserved_at.after_ms(sale.hold_ms).max(draft.at.after_ms(GRACE_MS.min(sale.hold_ms))),
         created_at: draft.at,
         payment: None,
+        paid_at: None,
     }
 }
 

@@ -4,6 +4,8 @@
 //! overtaken is refused and ends; a run whose answer is lost ends too, and the next one reads what became of it.
 //! The keeper never writes a counter: units move only by the ledger's rules.
 
+pub mod balance;
+pub mod balancer;
 mod counters;
 mod lease;
 mod opening;
@@ -13,14 +15,15 @@ pub mod talk;
 
 use crate::call::earliest;
 use crate::database::rows::{Phase, SaleRow, SaleState, SealReason, ShardRow};
-use crate::ids::{Epoch, Seq, ShardId, SkuId};
+use crate::ids::{Epoch, ShardId, SkuId};
 use crate::ledger::epoch::{LadderCommand, LadderStep};
 use crate::ledger::shard::Fence;
-use crate::limits::{ANSWER_MS_MAX, LEASE_MS, LOAD_ANSWER_MS, LOOK_MS, PRELOAD_MS};
+use crate::limits::{ANSWER_MS_MAX, LEASE_MS, LOAD_ANSWER_MS, LOOK_MS, PRELOAD_MS, WISHES_MAX};
 use crate::machine::{Machine, Ticket};
 use crate::time::{Mono, Now};
 use lease::LeaseHold;
 use pace::Pace;
+use std::collections::BTreeMap;
 use talk::{KeeperEffect, KeeperEvent};
 
 /// The keeper of one shard.
@@ -43,7 +46,9 @@ pub struct Keeper {
     broken: Option<Epoch>,
     /// The epoch whose seal was sent, and when it is to be sent again if the row does not show it.
     sent_seal: Option<(Epoch, Mono)>,
-    rebalance: Option<Rebalance>,
+    /// Units that somebody wants elsewhere, per SKU: at most `WISHES_MAX`. They end with the run: whoever balances looks
+    /// at the stock again before asking for more.
+    wishes: BTreeMap<SkuId, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -79,17 +84,6 @@ enum Work {
     /// The SKUs still to be withdrawn of a closing shard.
     WithdrawAll(Vec<SkuId>),
     Withdraw,
-    Distribute,
-}
-
-/// Units on their way from this shard to the pool, and on to all shards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Rebalance {
-    sku: SkuId,
-    quantity: u64,
-    distribute: bool,
-    /// The entry that must be decided before the pool has the units.
-    taken_at: Option<(Epoch, Seq)>,
 }
 
 impl Keeper {
@@ -110,7 +104,7 @@ impl Keeper {
             seal_asked: false,
             broken: None,
             sent_seal: None,
-            rebalance: None,
+            wishes: BTreeMap::new(),
         }
     }
 
@@ -183,26 +177,28 @@ impl Keeper {
 
     /// Ends the run without a result; the next one begins with the row.
     fn fail(&mut self, now: Now) {
+        self.wishes.clear();
         self.state = State::Resting { until: self.pace.fail(now) };
     }
 
     /// Ends the run with nothing left to do.
     fn finish(&mut self, now: Now) {
         self.pace.succeed();
-        self.owes = self.rebalance.map(|_| "units wait to be balanced");
+        self.owes = None;
         self.state = State::Resting { until: now.mono.after_ms(LOOK_MS) };
     }
 
     /// Another keeper runs the ladder: it owes what is to be done.
     fn stand_by(&mut self, now: Now) {
         self.lease.lost();
+        self.wishes.clear();
         self.owes = None;
         self.state = State::Resting { until: now.mono.after_ms(LEASE_MS / 4) };
     }
 
     fn retire(&mut self) {
         self.owes = None;
-        self.rebalance = None;
+        self.wishes.clear();
         self.lease.lost();
         self.state = State::Closed;
     }
@@ -212,6 +208,16 @@ impl Keeper {
         if let State::Resting { until } = &mut self.state {
             *until = now.mono;
         }
+    }
+
+    /// Only the keeper that runs the ladder takes units back: another one has none to take.
+    fn wish(&mut self, now: Now, sku: SkuId, quantity: u64) {
+        let open = self.row().is_some_and(|row| row.phase == Phase::Open);
+        if !open || !self.lease.is_held(now) || self.wishes.len() >= WISHES_MAX {
+            return;
+        }
+        self.wishes.insert(sku, quantity);
+        self.hurry(now);
     }
 
     fn tick(&mut self, now: Now, out: &mut Vec<KeeperEffect>) {
@@ -251,7 +257,7 @@ impl Work {
             Work::Open => "a loaded server is being opened",
             Work::SetState { .. } => "a server is being paused or resumed",
             Work::ReadRange | Work::WithdrawAll(_) => "a closed sale's units are being withdrawn",
-            Work::Withdraw | Work::Distribute => "units are being balanced",
+            Work::Withdraw => "units are being balanced",
         })
     }
 }
@@ -274,17 +280,11 @@ impl Machine for Keeper {
             KeeperEvent::StateSet { ticket, outcome } => self.state_set(now, ticket, outcome, out),
             KeeperEvent::RangeRead { ticket, skus } => self.range_read(now, ticket, skus, out),
             KeeperEvent::Withdrawn { ticket, outcome } => self.withdrawn(now, ticket, outcome, out),
-            KeeperEvent::Distributed { ticket, outcome } => self.distributed(now, ticket, outcome),
             KeeperEvent::OperatorSeal => {
                 self.seal_asked = true;
                 self.hurry(now);
             }
-            KeeperEvent::RebalanceAsked { sku, quantity, distribute } => {
-                // One at a time: whoever balances looks at the stock again before asking for more.
-                let wish = Rebalance { sku, quantity, distribute, taken_at: None };
-                self.rebalance.get_or_insert(wish);
-                self.hurry(now);
-            }
+            KeeperEvent::RebalanceAsked { sku, quantity } => self.wish(now, sku, quantity),
             KeeperEvent::CountersRead(counters) => self.counters_read(now, &counters, out),
         }
         self.tick(now, out);
@@ -300,6 +300,7 @@ impl Machine for Keeper {
     }
 
     fn check(&self) {
+        assert!(self.wishes.len() <= WISHES_MAX, "wishes are bounded");
         if let (State::Asking(question), Some(row)) = (&self.state, self.row()) {
             match question.work {
                 Work::Load | Work::Open => assert!(row.phase == Phase::Opening, "only an OPENING shard is loaded"),
@@ -310,8 +311,7 @@ impl Machine for Keeper {
                 | Work::SetState { .. }
                 | Work::ReadRange
                 | Work::WithdrawAll(_)
-                | Work::Withdraw
-                | Work::Distribute => {}
+                | Work::Withdraw => {}
             }
         }
     }

@@ -4,6 +4,7 @@
 //! inside a database transaction) and machines (processes: events in, effects out). The oracle judges all of them.
 
 pub mod admission;
+pub mod cache;
 pub mod call;
 pub mod database;
 pub mod delay;
@@ -26,3 +27,4 @@ pub mod rng;
 pub mod sale;
 pub mod settler;
 pub mod time;
+pub mod window;

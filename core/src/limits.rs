@@ -20,7 +20,7 @@ pub const ENDINGS_MAX: usize = 256;
 pub const INTAKE_ENTRIES_MAX: usize = 64;
 /// Orders in one chunk of a load: one script call stays below about a millisecond of server time.
 pub const LOAD_CHUNK_MAX: usize = 500;
-/// Events that the settler keeps for a shard that must retry; then the partition pauses.
+/// Events of one partition that the settler keeps for shards that must retry; then it reads no more of it.
 pub const PARKED_MAX: usize = 10_000;
 /// Shards of one sale.
 pub const SHARDS_MAX: u16 = 256;
@@ -28,6 +28,14 @@ pub const SHARDS_MAX: u16 = 256;
 pub const SKUS_MAX: usize = 10_000;
 /// Stock rows of one sale, SKUs times shards: a close and a creation touch all of them in one transaction.
 pub const STOCK_ROWS_MAX: usize = 50_000;
+/// Rows of one import, each a SKU and at most one product of its own: a file is one transaction, whole or not at all.
+pub const IMPORT_ROWS_MAX: usize = 10_000;
+/// Rows that one transaction writes at most, its events aside: those of an import of new products and SKUs, their stock
+/// and the sale's range. Every store takes so many at once, or the import would not be whole or not at all.
+pub const TRANSACTION_ROWS_MAX: usize = 2 * IMPORT_ROWS_MAX + STOCK_ROWS_MAX + 1;
+/// Bytes of one row of an import in the store, product and SKU together, their stock aside: four texts, seven ids, and
+/// numbers. One transaction has at most 24 MB of them: a group of commits may be so large once.
+pub const IMPORT_ROW_BYTES_MAX: usize = 4 * TEXT_MAX + 7 * 33 + 100;
 /// Price of one unit in minor units: eight lines of a thousand units stay exact in JSON numbers.
 pub const PRICE_MINOR_MAX: u64 = 1_000_000_000;
 /// Characters of a title, name, category or URL.
@@ -44,8 +52,6 @@ pub const GRACE_MS: u64 = 10_000;
 pub const LEASE_MS: u64 = 10_000;
 /// How long the end of an epoch waits for the forwarder to drain the old server's log.
 pub const DRAIN_TIMEOUT_MS: u64 = 5_000;
-/// Keys answer after the close for a day; then order rows answer alone.
-pub const KEYS_AFTER_CLOSE_MS: u64 = 24 * 3_600_000;
 /// The sweep's period.
 pub const SWEEP_PERIOD_MS: u64 = 60_000;
 /// An unpaid order overdue by more than this was missed by the delay queue: the sweep schedules it again.
@@ -67,7 +73,7 @@ pub const BACKOFF_MS_MAX: u64 = 5_000;
 pub const IDLE_POLL_MS: u64 = 20;
 /// Records of one fetch: several transactions' worth, a few hundred kilobytes.
 pub const FETCH_RECORDS_MAX: usize = 256;
-/// Records of one partition that are fetched and not finished; then fetching pauses. Enough to keep all lanes busy.
+/// Records of one partition that are fetched and not done; then fetching pauses. Enough to keep all lanes busy.
 pub const INBOX_RECORDS_MAX: usize = 2_048;
 /// Reservations of one intake transaction: 2,048 orders with quota rows and events, some 25 cells each, stay below
 /// the 80,000 mutations of one Spanner commit.
@@ -116,6 +122,25 @@ pub const LOOK_MS: u64 = 1_000;
 pub const LEASE_RENEWAL_MS: u64 = 6_000;
 /// Looks in a row that found no server before an open epoch is ended: about a quarter of a minute, longer than a failover.
 pub const UNREACHABLE_MAX: u32 = 12;
+/// A sale whose buyers are refused is looked at this often: about as long as a move of units takes.
+pub const BALANCE_LOOK_MS: u64 = 250;
+/// Longest pause between two looks of which none found anything to move, and between two looks at what pools hold.
+pub const BALANCE_REST_MS: u64 = 5_000;
+/// A move brings units within this: what a shard's own buyers take meanwhile it keeps.
+pub const BALANCE_REACH_MS: u64 = 1_000;
+/// A buyer who was refused counts as waiting for this long: people press again within seconds.
+pub const BALANCE_WANT_MS: u64 = 10_000;
+/// Units that a shard was given stay there at least this long: as long as their buyer may take to come again.
+pub const BALANCE_STAY_MS: u64 = 10_000;
+/// Moves of one sale in a minute. Each is an entry of a log or a transaction, so twenty a second cost buyers about a
+/// hundredth of what intake decides; and a share is halved at each move, so a shard of a million units needs twenty.
+pub const BALANCE_MOVES_PER_MINUTE: usize = 1_200;
+/// SKUs of one look: their rows in all shards are one read.
+pub const BALANCE_SKUS_MAX: usize = 64;
+/// Refused wishes that one balancer remembers, one per shard and SKU: 64 SKUs of 64 shards.
+pub const BALANCE_WANTS_MAX: usize = 4_096;
+/// SKUs of which a keeper is asked to take units back in one run: those of one look.
+pub const WISHES_MAX: usize = BALANCE_SKUS_MAX;
 /// Settlements in one call to a shard's server: as many as orders may end in one transaction.
 pub const SETTLEMENTS_MAX: usize = 256;
 /// Payments that one worker treats at a time: each is a call to the provider, which limits its clients.
@@ -140,12 +165,78 @@ pub const USER_BURST: u32 = 20;
 pub const USER_PER_SECOND: u32 = 10;
 /// Sold-out latches of one process, one per (shard, SKU): as many as one sale may have rows of stock.
 pub const LATCHES_MAX: usize = STOCK_ROWS_MAX;
+/// Age at which a product in a process's own cache is asked for again: a change whose message was lost is seen within
+/// a second, at the price of one read of the shared cache per product and second.
+pub const CACHE_LOCAL_AGE_MS: u64 = 1_000;
+/// Age at which the shared cache forgets a product: a floor that was lost with its server is made good within a minute,
+/// at the price of one read of the database per product and minute.
+pub const CACHE_SHARED_AGE_MS: u64 = 60_000;
+/// How long a process remembers that a product does not exist: one that is created is seen soon even without its
+/// message, and whoever asks for invented names costs one read per name and second.
+pub const CACHE_ABSENT_AGE_MS: u64 = 1_000;
+/// A read of the shared cache without an answer for so long counts as `Unknown`: the database is then the shorter way.
+pub const CACHE_READ_MS: u64 = 250;
+/// A load from the database without an answer for so long counts as `Unknown`; longer than its adapter's own timeout.
+pub const CACHE_LOAD_MS: u64 = 2_000;
+/// Longest wait for a product: shorter than a load may take, so that a slow one still serves whoever comes next.
+pub const CACHE_PATIENCE_MS: u64 = 1_500;
+/// Loads of one product in a row that a newer version overtook; then its callers come again.
+pub const CACHE_LOADS_MAX: u32 = 3;
+/// Longest time from a question to the shared cache to the fill that follows it: a longest row of loads and pauses.
+pub const CACHE_FILL_MS: u64 = 10_000;
+/// By so much the clock of the shared cache's server may step, and so much may it drift while a document lives.
+pub const CACHE_CLOCK_SLACK_MS: u64 = 10_000;
+/// How long a floor stands in the shared cache: longer than any load that began before it may take to fill.
+pub const CACHE_FLOOR_MS: u64 = CACHE_FILL_MS + CACHE_CLOCK_SLACK_MS;
+/// How long a process remembers which version of a product it served last: for so long the shared cache may hold an
+/// older one, filled by the last of the loads that began before.
+pub const CACHE_MEMORY_MS: u64 = CACHE_SHARED_AGE_MS + CACHE_FILL_MS + CACHE_CLOCK_SLACK_MS;
+/// After a floor was written, a process that missed its message serves older versions no longer than this: as long as
+/// the oldest thing it may answer from, an own document, a read or a load.
+pub const CACHE_LAG_MS: u64 = CACHE_LOAD_MS;
+/// The same after the shared cache lost what it held, the floor included.
+pub const CACHE_LAG_AFTER_LOSS_MS: u64 = CACHE_MEMORY_MS + CACHE_LAG_MS;
+/// Products that one process keeps: some megabytes of ordinary ones, 128 MB of the longest.
+pub const CACHE_PRODUCTS_MAX: usize = 8_192;
+/// Absent products that one process remembers; apart from the others, so that invented names do not drive them out.
+pub const CACHE_ABSENT_MAX: usize = 1_024;
+/// Versions that one process remembers, 100 bytes each; more than that served within `CACHE_MEMORY_MS`, and products
+/// without one are read from the database for as long.
+pub const CACHE_VERSIONS_MAX: usize = 65_536;
+/// Products that one process asks for at once: bounds what a cold start does to the database.
+pub const CACHE_FLIGHTS_MAX: usize = 1_024;
+/// Products whose load failed and which wait for the next try; the first to end leaves early when there are more.
+pub const CACHE_PAUSES_MAX: usize = 4_096;
+/// Callers that wait for one product: more than a burst on one product brings within its patience.
+pub const CACHE_WAITING_MAX: usize = 16_384;
+/// Callers of one process that wait for products: a megabyte.
+pub const CACHE_CALLERS_MAX: usize = 65_536;
+/// Bytes of one cached product: three texts of `TEXT_MAX` characters, escaped. Longer ones are served, not kept.
+pub const CACHE_VALUE_BYTES_MAX: usize = 16_384;
+/// Closed hours that the sales of seven days count.
+pub const SALES_HOURS: u64 = 7 * 24;
+/// Slots of a SKU's ring: the closed hours, the open one, and one for a clock that is ahead.
+pub const SALES_SLOTS: u64 = SALES_HOURS + 2;
+/// A movement of sales is remembered for so long after it was counted: longer than its hour stays in the ring, so that
+/// one that is delivered again counts once.
+pub const COUNTED_TTL_MS: u64 = 8 * 24 * 3_600_000;
+/// Movements of sales wait so long for others to share their transaction: windows are told by the hour.
+pub const SALES_BATCH_MS: u64 = 10_000;
+/// Movements of one transaction: each touches a ring of at most 3 kB and a mark, so it stays below 2 MB.
+pub const SALES_BATCH_MAX: usize = 512;
+/// Windows are told so long after the end of the hour: its last movements are counted by then, as a rule.
+pub const SALES_EMIT_DELAY_MS: u64 = 2 * 60_000;
+/// Rings of one page, and of one transaction that tells of their windows.
+pub const SALES_EMIT_MAX: usize = 256;
 
 const _: () = assert!(BATCH_MAX <= GROUP_MAX);
 const _: () = assert!(LANE_WAITING_MAX >= GROUP_MAX);
 const _: () = assert!(GRACE_MS >= LEASE_MS, "a worker may lose its lease once within the grace");
 const _: () = assert!(DRAIN_TIMEOUT_MS < LEASE_MS, "a keeper outlives the drain that it waits for");
 const _: () = assert!(HOLD_MS_MIN < HOLD_MS_MAX);
+const _: () = assert!(IMPORT_ROWS_MAX <= SKUS_MAX, "a whole file fits into a sale");
+const _: () = assert!(ENDINGS_MAX * (3 + LINES_MAX) <= TRANSACTION_ROWS_MAX, "ended orders, quotas, stock");
+const _: () = assert!(INTAKE_RESERVATIONS_MAX * (2 + LINES_MAX) <= TRANSACTION_ROWS_MAX, "orders, quotas, stock");
 const _: () = assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX && BACKOFF_MS_MAX < ANSWER_MS_MAX);
 const _: () = assert!(GROUP_MAX <= INTAKE_RESERVATIONS_MAX, "every entry fits into a transaction");
 const _: () = assert!(FETCH_RECORDS_MAX <= INBOX_RECORDS_MAX);
@@ -155,3 +246,15 @@ const _: () = assert!(LEASE_MS >= 3 * ROW_PERIOD_MS, "a lease survives two lost 
 const _: () = assert!(LEASE_RENEWAL_MS < LEASE_MS);
 const _: () = assert!(DRAIN_TIMEOUT_MS < ANSWER_MS_MAX, "a drain that ran to its end is still heard");
 const _: () = assert!(LANE_ANSWER_MS < LANE_PATIENCE_MS, "a buyer whose batch was lost gets one retry");
+const _: () =
+    assert!(CACHE_LOCAL_AGE_MS <= CACHE_LAG_MS && CACHE_READ_MS <= CACHE_LAG_MS && CACHE_LOAD_MS <= CACHE_LAG_MS);
+const _: () = assert!(CACHE_PATIENCE_MS < CACHE_LOAD_MS, "a slow load outlives its callers");
+// Between two loads of a row is one of the first pauses.
+const CACHE_ROW_MS: u64 = CACHE_LOADS_MAX as u64 * (CACHE_LOAD_MS + (BACKOFF_MS_MIN << CACHE_LOADS_MAX));
+const _: () = assert!(CACHE_READ_MS + CACHE_ROW_MS < CACHE_FILL_MS, "the last load of a row may still fill");
+const _: () = assert!(CACHE_FILL_MS < CACHE_FLOOR_MS, "a floor outlives every load that began before it");
+const _: () = assert!(CACHE_FLOOR_MS < CACHE_SHARED_AGE_MS, "what replaces a floor stands at least as long");
+const _: () = assert!(CACHE_FLIGHTS_MAX <= CACHE_PRODUCTS_MAX && CACHE_WAITING_MAX <= CACHE_CALLERS_MAX);
+const _: () = assert!(COUNTED_TTL_MS > SALES_SLOTS * 3_600_000, "a mark outlives its hour's slot");
+const _: () = assert!(SALES_BATCH_MAX <= INBOX_RECORDS_MAX, "a full batch can be gathered");
+const _: () = assert!(SALES_BATCH_MS + ANSWER_MS_MAX < SALES_EMIT_DELAY_MS, "an hour's last batch is counted in time");

@@ -4,6 +4,7 @@
 //! all hand it the same inputs. A predicate whose input is missing says so; it is never green by silence.
 
 pub mod audit;
+pub mod cache_watch;
 pub mod history;
 pub mod judge;
 pub mod live;
@@ -11,3 +12,4 @@ pub mod liveness;
 pub mod probe;
 pub mod safety;
 pub mod verdict;
+pub mod window_watch;

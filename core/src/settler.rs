@@ -1,34 +1,33 @@
-//! The settler of one partition of what goes down to shards: units given back and units granted.
+//! The settler of what goes down to shards: units given back and units granted.
 //!
 //! Both are idempotent at the shard (rules 5 and 6), so everything that is not known to be dealt with is sent again.
 //! What a shard cannot take yet is parked, in order of arrival, and its row is read: a load that is yet to come
 //! will count it, and a closed shard has returned it to the pool.
 
-pub mod offsets;
 mod parking;
 
 use crate::call::earliest;
 use crate::database::event::Event;
 use crate::database::rows::Phase;
 use crate::ids::{Epoch, ReservationId, ShardId, SkuId, UserId};
+use crate::inbox::partitions::{News, Partitions};
+use crate::inbox::{self, LaneId, Offset};
 use crate::ledger::settle::Settlement;
 use crate::limits::PARKED_MAX;
 use crate::machine::{Machine, Ticket};
 use crate::outcome::Outcome;
 use crate::rng::Rng;
 use crate::time::{Mono, Now};
-use offsets::Offsets;
 use parking::Parking;
 use std::collections::BTreeMap;
 
-/// The settler of one partition, from one assignment on: a new assignment begins with a new settler.
+/// The settler of one process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settler {
     tickets: Ticket,
     rng: Rng,
-    offsets: Offsets,
-    shards: BTreeMap<ShardId, Parking>,
-    paused: bool,
+    partitions: Partitions,
+    shards: BTreeMap<LaneId, Parking>,
 }
 
 /// What a settler hears.
@@ -36,13 +35,8 @@ pub struct Settler {
 pub enum SettlerEvent {
     /// Time has passed.
     Tick,
-    /// A record of the partition, in the order of offsets; it may be delivered twice.
-    Delivered {
-        /// Its place in the partition.
-        offset: u64,
-        /// What it tells.
-        event: Event,
-    },
+    /// Something of the partitions of what goes down; see [`ShardChange::of`].
+    Inbox(inbox::Event<(ShardId, ShardChange)>),
     /// Answer to `Settle`.
     Settled {
         /// Of the question.
@@ -89,15 +83,8 @@ pub enum SettlerEffect {
         /// Which SKU.
         sku: Option<SkuId>,
     },
-    /// Everything below this offset is dealt with; not answered.
-    Commit {
-        /// The first offset to read again.
-        offset: u64,
-    },
-    /// Deliver no more for now; what is already on its way may still come.
-    Pause,
-    /// Deliver again.
-    Resume,
+    /// Something of the partitions.
+    Inbox(inbox::Effect),
 }
 
 /// One change that goes down to a shard.
@@ -139,7 +126,9 @@ impl ShardChange {
             | Event::PaymentLate { .. }
             | Event::RefundDue { .. }
             | Event::SaleChanged { .. }
-            | Event::CatalogChanged { .. } => None,
+            | Event::CatalogChanged { .. }
+            | Event::SalesMoved(_)
+            | Event::SalesAdvanced { .. } => None,
         }
     }
 
@@ -152,24 +141,21 @@ impl ShardChange {
 }
 
 impl Settler {
-    /// A settler of a newly assigned partition; the seed varies its delays.
+    /// A settler without partitions; the seed varies its delays.
     pub fn new(seed: u64) -> Settler {
-        let (tickets, rng) = (Ticket::default(), Rng::seeded(seed));
-        Settler { tickets, rng, offsets: Offsets::default(), shards: BTreeMap::new(), paused: false }
+        let (tickets, rng, partitions) = (Ticket::default(), Rng::seeded(seed), Partitions::new(PARKED_MAX));
+        Settler { tickets, rng, partitions, shards: BTreeMap::new() }
     }
 
-    /// Changes that are not dealt with yet.
-    pub fn parked(&self) -> usize {
-        self.offsets.open()
-    }
-
-    fn deliver(&mut self, now: Now, offset: u64, event: Event) {
-        if !self.offsets.deliver(offset) {
-            return;
-        }
-        match ShardChange::of(event) {
-            Some((shard, change)) => self.shards.entry(shard).or_default().park(now, offset, change),
-            None => self.offsets.finish(offset),
+    fn absorb(&mut self, now: Now, event: inbox::Event<(ShardId, ShardChange)>) {
+        match self.partitions.absorb(now.mono, &mut self.rng, event) {
+            News::Nothing => {}
+            News::Gone(partition) => self.shards.retain(|id, _| id.0 != partition),
+            News::Fresh(partition, records) => {
+                for (offset, (shard, change)) in records {
+                    self.shards.entry((partition, shard)).or_default().park(now, offset, change);
+                }
+            }
         }
     }
 
@@ -180,17 +166,17 @@ impl Settler {
         outcome: Outcome<Vec<Settlement>, Unreachable>,
         out: &mut Vec<SettlerEffect>,
     ) {
-        let asked = self.shards.iter_mut().find_map(|(shard, parking)| {
+        let asked = self.shards.iter_mut().find_map(|(id, parking)| {
             let awaited = parking.awaits_settlement(ticket);
-            awaited.then_some((*shard, parking))
+            awaited.then_some((*id, parking))
         });
-        let Some((shard, parking)) = asked else { return };
+        let Some(((partition, shard), parking)) = asked else { return };
         match outcome {
             Outcome::Done(settlements) => {
                 let changed = parking.settle(now, &settlements, &mut self.rng);
                 clear_latches(shard, &changed, out);
                 for (offset, _) in changed {
-                    self.offsets.finish(offset);
+                    self.partitions.finish(partition, offset);
                 }
             }
             Outcome::Refused(Unreachable) => parking.retry(now, &mut self.rng),
@@ -200,15 +186,15 @@ impl Settler {
     }
 
     fn shard_read(&mut self, now: Now, ticket: Ticket, rung: Option<(Phase, Epoch)>) {
-        let asked = self.shards.values_mut().find_map(|parking| {
+        let asked = self.shards.iter_mut().find_map(|(id, parking)| {
             let awaited = parking.awaits_row(ticket);
-            awaited.then_some(parking)
+            awaited.then_some((id.0, parking))
         });
-        let Some(parking) = asked else { return };
+        let Some((partition, parking)) = asked else { return };
         match rung {
             Some((phase, epoch)) => {
                 for offset in parking.drop_counted(now, phase, epoch) {
-                    self.offsets.finish(offset);
+                    self.partitions.finish(partition, offset);
                 }
             }
             None => parking.retry_row(now, &mut self.rng),
@@ -217,25 +203,17 @@ impl Settler {
 
     fn send_due(&mut self, now: Now, out: &mut Vec<SettlerEffect>) {
         self.shards.retain(|_, parking| !parking.is_empty());
-        for (shard, parking) in &mut self.shards {
-            parking.send_due(now, *shard, &mut self.tickets, &mut self.rng, out);
+        for (id, parking) in &mut self.shards {
+            parking.send_due(now, id.1, &mut self.tickets, &mut self.rng, out);
         }
-        if let Some(offset) = self.offsets.commit() {
-            out.push(SettlerEffect::Commit { offset });
-        }
-        let (parked, paused) = (self.offsets.open(), self.paused);
-        if !paused && parked >= PARKED_MAX {
-            self.paused = true;
-            out.push(SettlerEffect::Pause);
-        } else if paused && parked <= PARKED_MAX / 2 {
-            self.paused = false;
-            out.push(SettlerEffect::Resume);
-        }
+        let mut effects = Vec::new();
+        self.partitions.pump(now.mono, &mut self.tickets, &mut effects);
+        out.extend(effects.into_iter().map(SettlerEffect::Inbox));
     }
 }
 
 /// Units came back: whoever was told "sold out" in this process may ask again. A record's SKUs are not known here.
-fn clear_latches(shard: ShardId, changed: &[(u64, ShardChange)], out: &mut Vec<SettlerEffect>) {
+fn clear_latches(shard: ShardId, changed: &[(Offset, ShardChange)], out: &mut Vec<SettlerEffect>) {
     let mut given_back = false;
     for (_, change) in changed {
         match change {
@@ -255,7 +233,7 @@ impl Machine for Settler {
     fn step(&mut self, now: Now, event: SettlerEvent, out: &mut Vec<SettlerEffect>) {
         match event {
             SettlerEvent::Tick => {}
-            SettlerEvent::Delivered { offset, event } => self.deliver(now, offset, event),
+            SettlerEvent::Inbox(event) => self.absorb(now, event),
             SettlerEvent::Settled { ticket, outcome } => self.settled(now, ticket, outcome, out),
             SettlerEvent::ShardRead { ticket, rung } => self.shard_read(now, ticket, rung),
         }
@@ -263,10 +241,10 @@ impl Machine for Settler {
     }
 
     fn wake_at(&self) -> Option<(Mono, &'static str)> {
-        earliest(self.shards.values().flat_map(Parking::wakes))
+        earliest(self.partitions.wakes().chain(self.shards.values().flat_map(Parking::wakes)))
     }
 
     fn pending(&self) -> Option<&'static str> {
-        (self.offsets.open() > 0).then_some("changes are on their way down to shards")
+        if self.shards.is_empty() { self.partitions.owes() } else { Some("changes are on their way down to shards") }
     }
 }

@@ -183,9 +183,9 @@ proptest! {
         steps in prop::collection::vec((0u16..3, 1u64..9, any::<bool>()), 1..20),
     ) {
         let mut world = World::open(3, 2, &[10]);
-        for (k, quantity, top_up) in steps {
+        for (number, (k, quantity, top_up)) in steps.into_iter().enumerate() {
             if top_up {
-                world.sale(SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity }).unwrap();
+                world.sale(SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity, key: key(number) }).unwrap();
             } else {
                 let fence = world.fence(k);
                 let entry = world.shards[usize::from(k)].withdraw(fence, sku(0), quantity).unwrap();

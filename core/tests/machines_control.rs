@@ -1,5 +1,7 @@
 //! The machines that open, close, settle and pay, in small unkind worlds: safe while it lasts, done after it.
 
+#[path = "machines_control/feed.rs"]
+mod feed;
 #[path = "machines_control/hosts.rs"]
 mod hosts;
 #[path = "machines_control/lanes.rs"]
@@ -9,11 +11,13 @@ mod payments;
 #[path = "machines_control/world.rs"]
 mod world;
 
+use doorbuster_core::database::command::Command;
 use doorbuster_core::database::rows::{Phase, SaleState};
 use doorbuster_core::ids::Epoch;
 use doorbuster_core::keeper::talk::KeeperEvent;
 use doorbuster_core::ledger::shard::ShardState;
 use doorbuster_core::machine::Machine;
+use doorbuster_core::sale::command::SaleCommand;
 use hosts::{Hosts, KEEPERS};
 use proptest::prelude::*;
 use world::shard;
@@ -93,7 +97,9 @@ fn calamity(hosts: &mut Hosts) {
         5 => hosts.tell_keeper(0, KeeperEvent::OperatorSeal),
         6 | 7 => {
             let (who, sku) = (hosts.world.below(KEEPERS), world::skus()[hosts.world.below(2)]);
-            hosts.tell_keeper(who, KeeperEvent::RebalanceAsked { sku, quantity: 2, distribute: true });
+            hosts.tell_keeper(who, KeeperEvent::RebalanceAsked { sku, quantity: 2 });
+            let distribute = SaleCommand::Distribute { sale: world::sale(), sku };
+            hosts.world.transact(&Command::Sale(distribute)).ok();
         }
         8 | 9 => hosts.world.lose_server(),
         _ => hosts.world.top_up(),

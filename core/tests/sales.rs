@@ -4,20 +4,22 @@ mod common;
 
 use common::{HOLD_MS, START, World, basket, check_rows, key, new_sale, new_sku, sale, sku, transact, user};
 use doorbuster_core::database::command::{Command, Refusal, Reply};
-use doorbuster_core::database::rows::{Phase, SaleState};
+use doorbuster_core::database::rows::{Phase, ProductRow, SaleState};
 use doorbuster_core::database::tables::Rows;
-use doorbuster_core::ids::SkuId;
+use doorbuster_core::ids::{ProductId, SkuId, Version};
 use doorbuster_core::ledger::basket::{Basket, BasketError, Line};
 use doorbuster_core::ledger::epoch::LadderStep;
 use doorbuster_core::ledger::shard::Window;
 use doorbuster_core::limits::{
-    HOLD_MS_MAX, HOLD_MS_MIN, LINES_MAX, PRICE_MINOR_MAX, QUANTITY_MAX, SHARDS_MAX, STOCK_MAX, TEXT_MAX,
+    HOLD_MS_MAX, HOLD_MS_MIN, IMPORT_ROWS_MAX, LINES_MAX, PRICE_MINOR_MAX, QUANTITY_MAX, SHARDS_MAX, STOCK_MAX,
+    STOCK_ROWS_MAX, TEXT_MAX, TRANSACTION_ROWS_MAX,
 };
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::Restock;
 use doorbuster_core::payment::command::PaymentCommand;
-use doorbuster_core::sale::command::SaleCommand;
+use doorbuster_core::sale::command::{NewSku, SaleCommand, TOP_UP_KEY_REUSED};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// Withdraws everything, ends the epoch, closes the shard: what the keeper does after the close.
 fn close(world: &mut World) {
@@ -36,14 +38,115 @@ fn close(world: &mut World) {
     }
 }
 
+fn top_up(number: usize, quantity: u64, under: usize) -> SaleCommand {
+    SaleCommand::TopUp { sale: sale(), sku: sku(number), quantity, key: key(under) }
+}
+
+fn product(number: usize, name: &str) -> ProductRow {
+    ProductRow {
+        id: ProductId::parse(&format!("product-{number}")).unwrap(),
+        name: name.to_owned(),
+        category: String::new(),
+        image_url: String::new(),
+        version: Version(0),
+    }
+}
+
+/// Makes one row of a file bad, in one of the ways that are refused.
+fn spoil(product: &mut ProductRow, new: &mut NewSku, fault: usize) {
+    match fault {
+        0 => product.name = String::new(),
+        1 => product.category = "c".repeat(TEXT_MAX + 1),
+        2 => product.image_url = "u".repeat(TEXT_MAX + 1),
+        3 => new.name = String::new(),
+        4 => new.name = "n".repeat(TEXT_MAX + 1),
+        5 => new.price_minor = PRICE_MINOR_MAX + 1,
+        6 => new.stock = STOCK_MAX + 1,
+        // One that the sale has at another price.
+        _ => *new = NewSku { price_minor: 1, ..new_sku(0, 5) },
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(80))]
 
     #[test]
+    fn a_key_tops_up_once_and_answers_as_the_first_time_until_after_the_close(
+        wishes in prop::collection::vec((0usize..2, 1u64..4, 0usize..4), 1..20), closed in any::<bool>(), shards in 1u16..4,
+    ) {
+        let mut world = World::open(shards, 2, &[5, 5]);
+        let mut first: BTreeMap<usize, (usize, u64)> = BTreeMap::new();
+        let mut totals = [5, 5];
+        for (number, quantity, under) in &wishes {
+            let before = world.rows.clone();
+            let outcome = world.sale(top_up(*number, *quantity, *under));
+            match first.get(under) {
+                None => {
+                    prop_assert_eq!(outcome, Ok(Reply::Done));
+                    first.insert(*under, (*number, *quantity));
+                    totals[*number] += quantity;
+                    let row = &world.rows.top_ups[&(sale(), key(*under))];
+                    prop_assert_eq!((row.sku, row.quantity, row.total), (sku(*number), *quantity, totals[*number]));
+                }
+                Some(known) => {
+                    let same = *known == (*number, *quantity);
+                    let refusal = Err(Refusal::SaleConflict(TOP_UP_KEY_REUSED));
+                    prop_assert_eq!(outcome, if same { Ok(Reply::Done) } else { refusal });
+                    prop_assert_eq!(&world.rows, &before, "under a known key nothing is written");
+                }
+            }
+        }
+        world.settle();
+        world.check_at_rest();
+        if closed {
+            close(&mut world);
+        }
+        let rows = world.rows.clone();
+        for (under, (number, quantity)) in &first {
+            prop_assert_eq!(world.sale(top_up(*number, *quantity, *under)), Ok(Reply::Done));
+        }
+        prop_assert_eq!(&world.rows, &rows);
+        for (number, total) in totals.iter().enumerate() {
+            prop_assert_eq!(world.rows.skus[&(sale(), sku(number))].total, *total);
+        }
+    }
+
+    #[test]
+    fn an_import_is_whole_or_not_at_all_and_may_be_sent_again(
+        count in 1usize..12, bad in prop::option::of((0usize..12, 0usize..8)), shards in 1u16..4, renamed in any::<bool>(),
+    ) {
+        let mut world = World::open(shards, 2, &[5]);
+        world.sale(SaleCommand::PutProducts(vec![product(0, "Known")])).unwrap();
+        let before = world.rows.clone();
+        let mut products: Vec<_> = (0..count).map(|number| product(number, if renamed { "New" } else { "Known" })).collect();
+        let mut skus: Vec<_> = (0..count).map(|number| new_sku(number + 1, 7)).collect();
+        if let Some((row, fault)) = bad {
+            spoil(&mut products[row % count], &mut skus[row % count], fault);
+        }
+        let import = SaleCommand::Import { sale: sale(), products: products.clone(), skus };
+        let outcome = world.sale(import.clone());
+        if bad.is_some() {
+            prop_assert!(matches!(outcome, Err(Refusal::Invalid(_))), "{:?}", outcome);
+            prop_assert_eq!(&world.rows, &before, "a refusal in any row leaves every row as it was");
+            return Ok(());
+        }
+        prop_assert_eq!(outcome, Ok(Reply::Count(count)));
+        for product in &products {
+            let version = if product.id == products[0].id && renamed { 2 } else { 1 };
+            prop_assert_eq!(&world.rows.products[&product.id], &ProductRow { version: Version(version), ..product.clone() });
+        }
+        let rows = world.rows.clone();
+        prop_assert_eq!(world.sale(import), Ok(Reply::Count(0)));
+        prop_assert_eq!(&world.rows, &rows, "what is as the file says stays untouched");
+        world.settle();
+        world.check_at_rest();
+    }
+
+    #[test]
     fn top_ups_are_spread_evenly_and_conserved(shards in 1u16..9, stock in 0u64..50, adds in prop::collection::vec(1u64..50, 0..6)) {
         let mut world = World::open(shards, 2, &[stock]);
-        for quantity in &adds {
-            world.sale(SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: *quantity }).unwrap();
+        for (number, quantity) in adds.iter().enumerate() {
+            world.sale(top_up(0, *quantity, number)).unwrap();
         }
         world.settle();
         world.check_at_rest();
@@ -161,6 +264,29 @@ proptest! {
 }
 
 #[test]
+fn the_largest_import_is_one_transaction_within_its_bounds() {
+    let shards = (STOCK_ROWS_MAX / IMPORT_ROWS_MAX) as u16;
+    let create = Command::Sale(SaleCommand::Create(new_sale(shards, 2)));
+    let (rows, _, _) = transact(&Rows::default(), &create, START).unwrap();
+    let product = |number| ProductRow { category: "c".repeat(TEXT_MAX), ..product(number, "name") };
+    let products: Vec<_> = (0..IMPORT_ROWS_MAX).map(product).collect();
+    let skus: Vec<_> = (0..IMPORT_ROWS_MAX).map(|number| new_sku(number, STOCK_MAX)).collect();
+    let import = |products: &[ProductRow], skus: &[NewSku]| {
+        let command = SaleCommand::Import { sale: sale(), products: products.to_vec(), skus: skus.to_vec() };
+        transact(&rows, &Command::Sale(command), START)
+    };
+    let (after, _, reply) = import(&products, &skus).unwrap();
+    assert_eq!(reply, Reply::Count(IMPORT_ROWS_MAX));
+    let shard_rows = usize::from(shards);
+    // The sale's own row and its shards' rows were there before, and are not written.
+    assert_eq!(after.len() - 1 - shard_rows, TRANSACTION_ROWS_MAX);
+    let too_many = [products.clone(), vec![product(IMPORT_ROWS_MAX)]].concat();
+    assert!(matches!(import(&too_many, &skus), Err(Refusal::Invalid(_))));
+    let too_many = [skus, vec![new_sku(IMPORT_ROWS_MAX, 1)]].concat();
+    assert!(matches!(import(&products, &too_many), Err(Refusal::Invalid(_))));
+}
+
+#[test]
 fn a_sale_moves_only_forward_and_needs_a_sku_to_open() {
     let create = Command::Sale(SaleCommand::Create(new_sale(1, 2)));
     let (rows, _, _) = transact(&Rows::default(), &create, START).unwrap();
@@ -182,7 +308,7 @@ fn a_sale_moves_only_forward_and_needs_a_sku_to_open() {
         assert_eq!(outcome.is_ok(), allowed, "{state:?}: {outcome:?}");
     }
     let late = [
-        SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: 1 },
+        top_up(0, 1, 0),
         SaleCommand::Distribute { sale: sale(), sku: sku(0) },
         SaleCommand::AddSkus { sale: sale(), skus: vec![new_sku(1, 1)] },
     ];
@@ -208,9 +334,9 @@ fn operators_numbers_out_of_bounds_write_nothing() {
     let mut world = World::open(1, 2, &[5]);
     let rows = world.rows.clone();
     let bad = [
-        SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: 0 },
-        SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: STOCK_MAX },
-        SaleCommand::TopUp { sale: sale(), sku: sku(0), quantity: u64::MAX },
+        top_up(0, 0, 0),
+        top_up(0, STOCK_MAX, 0),
+        top_up(0, u64::MAX, 0),
         SaleCommand::AddSkus { sale: sale(), skus: vec![new_sku(1, STOCK_MAX + 1)] },
         SaleCommand::AddSkus {
             sale: sale(),
@@ -224,8 +350,11 @@ fn operators_numbers_out_of_bounds_write_nothing() {
     for command in bad {
         assert!(matches!(world.sale(command), Err(Refusal::Invalid(_))));
     }
-    assert_eq!(world.sale(SaleCommand::TopUp { sale: sale(), sku: sku(7), quantity: 1 }), Err(Refusal::NoSku));
+    assert_eq!(world.sale(top_up(7, 1, 0)), Err(Refusal::NoSku));
     let nowhere = doorbuster_core::ids::SaleId::parse("nowhere").unwrap();
-    assert_eq!(world.sale(SaleCommand::TopUp { sale: nowhere, sku: sku(0), quantity: 1 }), Err(Refusal::NoSale));
+    assert_eq!(
+        world.sale(SaleCommand::TopUp { sale: nowhere, sku: sku(0), quantity: 1, key: key(0) }),
+        Err(Refusal::NoSale)
+    );
     assert_eq!(world.rows, rows);
 }

@@ -57,12 +57,12 @@ pub async fn work(platform: Platform, sales: Vec<Arc<str>>, skus: u32, burst: Du
     let mut shift = Shift::default();
     let began = Instant::now();
     let (Some(first), Some(last)) = (sales.first(), sales.last()) else { return shift };
-    for (share, step) in SCRIPT {
+    for (round, (share, step)) in SCRIPT.into_iter().enumerate() {
         tokio::time::sleep_until((began + burst.mul_f64(share)).into()).await;
         match step {
             Step::TopUp => {
                 for sale in &sales {
-                    top_up(&platform, sale, skus, &mut shift).await;
+                    top_up(&platform, sale, skus, round, &mut shift).await;
                 }
             }
             Step::Stop => command(&platform, first, "stop", &mut shift).await,
@@ -76,12 +76,14 @@ pub async fn work(platform: Platform, sales: Vec<Arc<str>>, skus: u32, burst: Du
     shift
 }
 
-async fn top_up(platform: &Platform, sale: &Arc<str>, skus: u32, shift: &mut Shift) {
+async fn top_up(platform: &Platform, sale: &Arc<str>, skus: u32, round: usize, shift: &mut Shift) {
     for number in 1..=TOP_UP_SKUS.min(skus) {
         let sku = sku_name(number);
-        let (least, most) = match platform.top_up(sale, &sku, TOP_UP_UNITS).await {
+        // Each top-up of a run is another one, and its repetitions are the same.
+        let key = format!("top-up-{round}-{number}");
+        let (least, most) = match platform.top_up(sale, &sku, TOP_UP_UNITS, &key).await {
             Ok(()) => (TOP_UP_UNITS, TOP_UP_UNITS),
-            // Added or not: the total is only known to lie in between.
+            // Not even the same key was answered before the deadline: the total is only known to lie in between.
             Err(PlatformError::Unknown { .. }) => (0, TOP_UP_UNITS),
             Err(error) => {
                 shift.failed.push(format!("top up {sku}: {error}"));

@@ -193,6 +193,21 @@ pub struct Platform {
     deadline: Instant,
 }
 
+/// One question, as often as it is asked.
+struct Asked<'a> {
+    method: Method,
+    path: &'a str,
+    key: Option<&'a str>,
+    body: Vec<u8>,
+}
+
+impl<'a> Asked<'a> {
+    /// Without a key and a body.
+    fn of(method: Method, path: &'a str) -> Self {
+        Self { method, path, key: None, body: Vec::new() }
+    }
+}
+
 impl Platform {
     /// Calls go to `address` under an administrator's token, and none begins after `deadline`.
     #[must_use]
@@ -206,7 +221,7 @@ impl Platform {
     /// Any `PlatformError`; after `Unknown` the sale may exist.
     pub async fn create(&self, sale: &NewSale) -> Result<(), PlatformError> {
         let body = serde_json::to_vec(sale).expect("a sale is plain data");
-        self.call(Method::POST, "/admin/v1/sales", body).await.map(drop)
+        self.call(&Asked { body, ..Asked::of(Method::POST, "/admin/v1/sales") }).await.map(drop)
     }
 
     /// `open`, `stop`, `resume` or `close`; repeated while the outcome is Unknown, which these allow.
@@ -214,16 +229,17 @@ impl Platform {
     /// # Errors
     /// `Refused`, or `Unknown` at the deadline.
     pub async fn command(&self, sale: &str, command: &str) -> Result<(), PlatformError> {
-        self.repeat(Method::POST, &format!("/admin/v1/sales/{sale}/{command}")).await.map(drop)
+        self.repeat(Asked::of(Method::POST, &format!("/admin/v1/sales/{sale}/{command}"))).await.map(drop)
     }
 
-    /// Adds units; called once, because a repetition after an Unknown could add them twice.
+    /// Adds units, once under this key; repeated while the outcome is Unknown, which the key allows.
     ///
     /// # Errors
-    /// Any `PlatformError`; after `Unknown` the units may have been added.
-    pub async fn top_up(&self, sale: &str, sku: &str, quantity: u64) -> Result<(), PlatformError> {
+    /// `Refused`, or `Unknown` at the deadline: then the units may have been added.
+    pub async fn top_up(&self, sale: &str, sku: &str, quantity: u64, key: &str) -> Result<(), PlatformError> {
         let body = json!({ "quantity": quantity }).to_string().into_bytes();
-        self.call(Method::POST, &format!("/admin/v1/sales/{sale}/skus/{sku}/top-up"), body).await.map(drop)
+        let path = format!("/admin/v1/sales/{sale}/skus/{sku}/top-up");
+        self.repeat(Asked { method: Method::POST, path: &path, key: Some(key), body }).await.map(drop)
     }
 
     /// The sale's state and stock.
@@ -232,7 +248,7 @@ impl Platform {
     /// Any `PlatformError`.
     pub async fn sale(&self, sale: &str) -> Result<SaleState, PlatformError> {
         let path = format!("/admin/v1/sales/{sale}");
-        let body = self.repeat(Method::GET, &path).await?;
+        let body = self.repeat(Asked::of(Method::GET, &path)).await?;
         serde_json::from_slice(&body)
             .map_err(|error| PlatformError::Malformed { call: path, reason: error.to_string() })
     }
@@ -243,7 +259,7 @@ impl Platform {
     /// Any `PlatformError`.
     pub async fn shelves(&self, sale: &str) -> Result<Vec<Shelf>, PlatformError> {
         let path = format!("/admin/v1/sales/{sale}/ledger");
-        let body = self.repeat(Method::GET, &path).await?;
+        let body = self.repeat(Asked::of(Method::GET, &path)).await?;
         let ledger: LedgerView = serde_json::from_slice(&body)
             .map_err(|error| PlatformError::Malformed { call: path, reason: error.to_string() })?;
         let shelves = ledger.shards.into_iter().flat_map(|shard| {
@@ -261,7 +277,7 @@ impl Platform {
     /// # Errors
     /// Any `PlatformError`.
     pub async fn audit(&self, sale: &str) -> Result<Bytes, PlatformError> {
-        self.repeat(Method::GET, &format!("/admin/v1/sales/{sale}/audit")).await
+        self.repeat(Asked::of(Method::GET, &format!("/admin/v1/sales/{sale}/audit"))).await
     }
 
     /// Waits until every shard sells.
@@ -286,9 +302,9 @@ impl Platform {
         }
     }
 
-    async fn repeat(&self, method: Method, path: &str) -> Result<Bytes, PlatformError> {
+    async fn repeat(&self, asked: Asked<'_>) -> Result<Bytes, PlatformError> {
         loop {
-            let result = self.call(method.clone(), path, Vec::new()).await;
+            let result = self.call(&asked).await;
             let again = match &result {
                 Err(PlatformError::Unknown { .. }) => true,
                 Err(PlatformError::Refused { status, .. }) => matches!(status, 429 | 503),
@@ -301,11 +317,11 @@ impl Platform {
         }
     }
 
-    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, PlatformError> {
-        let call = format!("{method} {path}");
+    async fn call(&self, asked: &Asked<'_>) -> Result<Bytes, PlatformError> {
+        let call = format!("{} {}", asked.method, asked.path);
         let unknown = |reason: String| PlatformError::Unknown { call: call.clone(), address: self.address, reason };
         let limit = CALL_TIMEOUT.min(self.deadline.saturating_duration_since(Instant::now()));
-        let answer = tokio::time::timeout(limit, self.exchange(method, path, body)).await;
+        let answer = tokio::time::timeout(limit, self.exchange(asked)).await;
         let (status, body) =
             answer.map_err(|_| unknown("timeout".to_owned()))?.map_err(|error| unknown(error.to_string()))?;
         if (200..300).contains(&status) {
@@ -315,22 +331,20 @@ impl Platform {
         Err(PlatformError::Refused { call, status, slug: slug(&body), detail })
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<(u16, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    async fn exchange(&self, asked: &Asked<'_>) -> Result<(u16, Bytes), Box<dyn std::error::Error + Send + Sync>> {
         let stream = tokio::net::TcpStream::connect(self.address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
+        let mut request = Request::builder()
+            .method(asked.method.clone())
+            .uri(asked.path)
             .header(HOST, self.address.to_string())
             .header(AUTHORIZATION, &self.authorization)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)))?;
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(key) = asked.key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.body(Full::new(Bytes::from(asked.body.clone())))?;
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();

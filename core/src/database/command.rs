@@ -7,6 +7,7 @@ use crate::order::command::OrderCommand;
 use crate::order::status::ForbiddenEdge;
 use crate::payment::command::PaymentCommand;
 use crate::sale::command::SaleCommand;
+use crate::window::command::{SalesCommand, SalesReport};
 
 /// One transaction's work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,8 @@ pub enum Command {
     Sale(SaleCommand),
     /// One step of a shard's epoch ladder.
     Ladder(LadderCommand),
+    /// Counts sales of seven days, or tells of them.
+    Sales(SalesCommand),
 }
 
 /// What the caller is told of a transaction that was committed.
@@ -38,12 +41,14 @@ pub enum Reply {
     Shard(ShardRow),
     /// What became of a batch.
     Intake(IntakeReport),
+    /// What became of a batch of sales.
+    Sales(SalesReport),
     /// How many rows were changed.
     Count(usize),
 }
 
 /// Why nothing was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// Rule 9: the order's row does not exist yet; come again.
     NotYet,
@@ -69,6 +74,10 @@ pub enum Refusal {
     StaleRung,
     /// Another keeper holds the ladder's lease.
     LeaseHeld,
+    /// The cursor of the sales is not at the batch's beginning: it was counted before, or by another worker.
+    StaleOffset,
+    /// The window that was to be told has not closed yet by the database's clock.
+    WindowOpen,
     /// A value is out of bounds; says which and what is allowed.
     Invalid(String),
 }

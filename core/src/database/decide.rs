@@ -4,7 +4,7 @@ use super::command::{Command, Refusal, Reply};
 use super::draft::{Change, Draft};
 use super::tables::{Reads, View};
 use crate::time::Wall;
-use crate::{intake, ledger, order, payment, sale};
+use crate::{intake, ledger, order, payment, sale, window};
 
 /// A decision: what to write, and what to tell the caller once it is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub fn reads(command: &Command, view: &View) -> Reads {
         Command::Payment(command) => payment::decide::reads(command, view),
         Command::Sale(command) => sale::decide::reads(command, view),
         Command::Ladder(command) => ledger::epoch::reads(command, view),
+        Command::Sales(command) => window::decide::reads(command),
     };
     wanted.without(&view.asked)
 }
@@ -39,6 +40,7 @@ pub fn decide(view: &View, command: &Command, at: Wall) -> Result<Decision, Refu
         Command::Payment(command) => payment::decide::decide(&mut draft, command)?,
         Command::Sale(command) => sale::decide::decide(&mut draft, command)?,
         Command::Ladder(command) => ledger::epoch::decide(&mut draft, command)?,
+        Command::Sales(command) => window::decide::decide(&mut draft, command)?,
     };
     Ok(Decision { change: draft.finish(), reply })
 }

@@ -3,6 +3,8 @@
 use super::rows::OrderRow;
 use crate::ids::{Epoch, OrderId, PaymentId, ProductId, ReservationId, SaleId, Seq, ShardId, SkuId, UserId, Version};
 use crate::time::Wall;
+use crate::window::hour::Hour;
+use crate::window::movement::Movement;
 use serde::{Deserialize, Serialize};
 
 /// One outbox row's content.
@@ -82,6 +84,15 @@ pub enum Event {
         /// The row's version.
         version: Version,
     },
+    /// A line of an order was paid or refunded. It adds up, so its name tells a repetition.
+    SalesMoved(Movement),
+    /// The sales of seven days of a product's SKUs have changed: its search document is to be written anew.
+    SalesAdvanced {
+        /// Which product.
+        product: ProductId,
+        /// At which hour.
+        hour: Hour,
+    },
 }
 
 /// Where an event goes.
@@ -97,11 +108,14 @@ pub enum Topic {
     Payments,
     /// Sales, products and SKUs.
     Catalog,
+    /// Units that were paid or refunded, by SKU.
+    Sales,
 }
 
 impl Topic {
     /// All topics, in the order of their declaration.
-    pub const ALL: [Topic; 5] = [Topic::Orders, Topic::Timeouts, Topic::ShardDown, Topic::Payments, Topic::Catalog];
+    pub const ALL: [Topic; 6] =
+        [Topic::Orders, Topic::Timeouts, Topic::ShardDown, Topic::Payments, Topic::Catalog, Topic::Sales];
 
     /// The topic's name on the wire.
     pub fn name(self) -> &'static str {
@@ -111,6 +125,7 @@ impl Topic {
             Topic::ShardDown => "shard-down",
             Topic::Payments => "payments",
             Topic::Catalog => "catalog",
+            Topic::Sales => "sales",
         }
     }
 }
@@ -123,7 +138,8 @@ impl Event {
             Event::TimeoutDue { .. } => Topic::Timeouts,
             Event::Settled { .. } | Event::Granted { .. } => Topic::ShardDown,
             Event::PaymentLate { .. } | Event::RefundDue { .. } => Topic::Payments,
-            Event::SaleChanged { .. } | Event::CatalogChanged { .. } => Topic::Catalog,
+            Event::SaleChanged { .. } | Event::CatalogChanged { .. } | Event::SalesAdvanced { .. } => Topic::Catalog,
+            Event::SalesMoved(_) => Topic::Sales,
         }
     }
 
@@ -137,7 +153,8 @@ impl Event {
             | Event::RefundDue { order, .. } => order.to_string(),
             Event::Settled { shard, .. } | Event::Granted { shard, .. } => shard.to_string(),
             Event::SaleChanged { sale, .. } => sale.to_string(),
-            Event::CatalogChanged { product, .. } => product.to_string(),
+            Event::CatalogChanged { product, .. } | Event::SalesAdvanced { product, .. } => product.to_string(),
+            Event::SalesMoved(movement) => movement.sku.to_string(),
         }
     }
 }

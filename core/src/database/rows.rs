@@ -240,6 +240,8 @@ pub struct OrderRow {
     pub created_at: Wall,
     /// The payment that made it PAID.
     pub payment: Option<PaymentId>,
+    /// When it became PAID, by the database's clock in that transaction: the hour in which its units were sold.
+    pub paid_at: Option<Wall>,
 }
 
 /// The admitted reservation that an order stems from.
@@ -270,6 +272,19 @@ pub struct PaymentRow {
     pub started_at: Wall,
     /// Counts the changes of this row.
     pub version: Version,
+}
+
+/// One top-up that was done, under its key in its sale: what a repetition is answered with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TopUpRow {
+    /// Of which SKU.
+    pub sku: SkuId,
+    /// Units that were added.
+    pub quantity: u64,
+    /// Units of the SKU in the sale right after it.
+    pub total: u64,
+    /// When, by the database's clock.
+    pub done_at: Wall,
 }
 
 /// Where a payment stands.

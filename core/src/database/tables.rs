@@ -1,7 +1,12 @@
 //! All tables at once: what a transaction has read, and what it will write.
 
-use super::rows::{OrderRow, PaymentRow, ProductRow, QuotaRow, RangeRow, SaleRow, ShardRow, SkuRow, StockRow};
-use crate::ids::{OrderId, PaymentId, ProductId, SaleId, ShardId, SkuId, UserId};
+use super::rows::{
+    OrderRow, PaymentRow, ProductRow, QuotaRow, RangeRow, SaleRow, ShardRow, SkuRow, StockRow, TopUpRow,
+};
+use crate::ids::{Key, OrderId, PaymentId, ProductId, SaleId, ShardId, SkuId, UserId};
+use crate::inbox::Partition;
+use crate::window::movement::MovementId;
+use crate::window::rows::{CountedRow, SalesCursorRow, SalesRingRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes the list of tables once: the rows of a view or change, and the keys of a read.
@@ -19,6 +24,13 @@ macro_rules! tables {
             /// Puts every row of `newer` over its own.
             pub fn absorb(&mut self, newer: Rows) {
                 $(self.$table.extend(newer.$table);)*
+            }
+
+            /// Takes away the rows with these keys.
+            pub fn remove(&mut self, keys: &Reads) {
+                $(for key in &keys.$table {
+                    self.$table.remove(key);
+                })*
             }
 
             /// Rows in all tables.
@@ -76,6 +88,14 @@ tables! {
     quotas: (ShardId, UserId) => QuotaRow,
     /// Payments.
     payments: PaymentId => PaymentRow,
+    /// Top-ups that were done, by their keys.
+    top_ups: (SaleId, Key) => TopUpRow,
+    /// Sales of SKUs by hour.
+    sales_rings: SkuId => SalesRingRow,
+    /// How far movements of sales are counted.
+    sales_cursors: Partition => SalesCursorRow,
+    /// Movements of sales that were dealt with; a row may go once it has expired.
+    counted: MovementId => CountedRow,
 }
 
 impl Rows {

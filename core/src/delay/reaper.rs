@@ -206,7 +206,13 @@ impl Reaper {
         match outcome {
             Outcome::Done(Reply::Count(ended)) => claims.expired(now, ended),
             Outcome::Done(
-                Reply::Done | Reply::Order(_) | Reply::Payment(_) | Reply::Sale(_) | Reply::Shard(_) | Reply::Intake(_),
+                Reply::Done
+                | Reply::Order(_)
+                | Reply::Payment(_)
+                | Reply::Sale(_)
+                | Reply::Shard(_)
+                | Reply::Intake(_)
+                | Reply::Sales(_),
             ) => panic!("an expiry answers with the number of orders that it ended"),
             Outcome::Refused(_) => claims.refused(now),
             // Committed: the orders have ended and are passed over, then found settled. Not committed: they end now.

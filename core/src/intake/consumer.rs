@@ -141,7 +141,13 @@ fn weight(intent: &Intent) -> usize {
 fn alarms(reply: Reply) -> Vec<Alarm> {
     match reply {
         Reply::Intake(report) => report.alarms,
-        Reply::Done | Reply::Order(_) | Reply::Payment(_) | Reply::Sale(_) | Reply::Shard(_) | Reply::Count(_) => {
+        Reply::Done
+        | Reply::Order(_)
+        | Reply::Payment(_)
+        | Reply::Sale(_)
+        | Reply::Shard(_)
+        | Reply::Sales(_)
+        | Reply::Count(_) => {
             panic!("the decision about a batch answers with its report")
         }
     }

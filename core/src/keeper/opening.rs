@@ -97,6 +97,7 @@ impl Keeper {
             LadderStep::BeginSealing(..) => {
                 self.pace.succeed();
                 (self.seal_asked, self.broken) = (false, None);
+                self.wishes.clear();
                 self.seal(now, out);
             }
             LadderStep::BeginOpening(..) => {

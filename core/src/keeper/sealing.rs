@@ -2,7 +2,6 @@
 
 use super::talk::KeeperEffect;
 use super::{Keeper, Work};
-use crate::database::command::Refusal;
 use crate::database::rows::SealReason;
 use crate::ids::{Seq, SkuId};
 use crate::ledger::epoch::LadderStep;
@@ -51,7 +50,7 @@ impl Keeper {
     /// The sale is over: the first step stops selling, so that what is withdrawn next is all there is.
     pub(super) fn stop_to_close(&mut self, now: Now, out: &mut Vec<KeeperEffect>) {
         let fence = self.row().expect("a run closes after it has read").fence();
-        self.rebalance = None;
+        self.wishes.clear();
         let stop = |ticket| KeeperEffect::SetState { ticket, fence, paused: true };
         self.ask(now, Work::SetState { closing: true }, stop, out);
     }
@@ -90,52 +89,19 @@ impl Keeper {
             (Work::WithdrawAll(_), Outcome::Refused(Fenced)) => {
                 self.begin_sealing(now, SealReason::SaleClosed, out);
             }
-            (_, Outcome::Done(seq)) => self.withdrew(now, seq),
+            (_, Outcome::Done(_)) => self.balance(now, out),
             (_, Outcome::Refused(Fenced)) => self.fail(now),
-            // Withdrawn or not: asking again could take twice, so the wish ends here; units that were taken are in
-            // the log and come to the pool, from where the next distribution has them.
-            (_, Outcome::Unknown) => self.withdrew(now, None),
+            // Withdrawn or not: asking again could take twice, so the wish has ended; units that were taken are in the
+            // log and come to the pool, where the next look finds them.
+            (_, Outcome::Unknown) => self.balance(now, out),
         }
-    }
-
-    fn withdrew(&mut self, now: Now, seq: Option<Seq>) {
-        let epoch = self.row().expect("a run withdraws after it has read").epoch;
-        self.rebalance = match (self.rebalance, seq) {
-            (Some(wish), Some(seq)) if wish.distribute => {
-                Some(super::Rebalance { taken_at: Some((epoch, seq)), ..wish })
-            }
-            (Some(_) | None, _) => None,
-        };
-        self.finish(now);
     }
 
     /// The memory is the row's and follows the sale: now the units that somebody wants elsewhere.
     pub(super) fn balance(&mut self, now: Now, out: &mut Vec<KeeperEffect>) {
-        let row = self.row().expect("a run balances after it has read");
-        let (fence, epoch, cursor) = (row.fence(), row.epoch, row.cursor);
-        let Some(wish) = self.rebalance else { return self.finish(now) };
-        let sku = wish.sku;
-        match wish.taken_at {
-            None => {
-                let quantity = wish.quantity;
-                let withdraw = |ticket| KeeperEffect::Withdraw { ticket, fence, sku, quantity };
-                self.ask(now, Work::Withdraw, withdraw, out);
-            }
-            // Not decided yet: the pool does not have the units. A later epoch has decided all of an earlier one.
-            Some((taken_in, seq)) if taken_in == epoch && cursor < seq => self.finish(now),
-            Some(_) => self.ask(now, Work::Distribute, |ticket| KeeperEffect::Distribute { ticket, sku }, out),
-        }
-    }
-
-    pub(super) fn distributed(&mut self, now: Now, ticket: Ticket, outcome: Outcome<(), Refusal>) {
-        let Some(_) = self.take(now, ticket) else { return };
-        match outcome {
-            Outcome::Done(()) | Outcome::Refused(_) => {
-                self.rebalance = None;
-                self.finish(now);
-            }
-            // Distributed or not: asked again, it gives what the pool has, which is nothing if it was.
-            Outcome::Unknown => self.fail(now),
-        }
+        let fence = self.row().expect("a run balances after it has read").fence();
+        let Some((sku, quantity)) = self.wishes.pop_first() else { return self.finish(now) };
+        let withdraw = |ticket| KeeperEffect::Withdraw { ticket, fence, sku, quantity };
+        self.ask(now, Work::Withdraw, withdraw, out);
     }
 }

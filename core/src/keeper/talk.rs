@@ -90,23 +90,14 @@ pub enum KeeperEvent {
         /// Where it stands in the log.
         outcome: Outcome<Option<Seq>, Fenced>,
     },
-    /// Answer to `Distribute`.
-    Distributed {
-        /// Of the question.
-        ticket: Ticket,
-        /// The pool was given to the shards.
-        outcome: Outcome<(), Refusal>,
-    },
     /// An operator wants the epoch to end.
     OperatorSeal,
-    /// An operator, or whoever balances shards, wants units of this shard back.
+    /// Whoever balances shards wants units of this shard in the pool; nothing is owed if they do not come.
     RebalanceAsked {
         /// Of which SKU.
         sku: SkuId,
         /// At most so many.
         quantity: u64,
-        /// Whether all shards then share the pool; else the units stay in it.
-        distribute: bool,
     },
     /// Counters of the memory beside the rows; see [`Counters`].
     CountersRead(Counters),
@@ -195,13 +186,6 @@ pub enum KeeperEffect {
         sku: SkuId,
         /// At most so many.
         quantity: u64,
-    },
-    /// Give the pool of this SKU to the sale's shards.
-    Distribute {
-        /// Of the question.
-        ticket: Ticket,
-        /// Which SKU.
-        sku: SkuId,
     },
     /// Tell a person what was found; not answered.
     Explain(Finding),

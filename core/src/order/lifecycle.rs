@@ -11,6 +11,7 @@ use crate::ids::{OrderId, ShardId, UserId, Version};
 use crate::ledger::stock;
 use crate::limits::{ENDINGS_MAX, HOLD_MS_MAX};
 use crate::time::Wall;
+use crate::window::movement::movements;
 
 /// The rows that `command` needs.
 pub fn reads(command: &OrderCommand, view: &View) -> Reads {
@@ -69,12 +70,27 @@ pub fn move_order(draft: &mut Draft<'_>, order: OrderId, to: Status) -> Result<O
     let from = row.status;
     row.status = from.step(to).map_err(Refusal::Forbidden)?;
     row.version = row.version.next();
+    if to == Status::Paid {
+        row.paid_at = Some(draft.at);
+    }
     if from.holds_units() && !to.holds_units() {
         give_back(draft, &row);
     }
     draft.put_order(order, row.clone());
     draft.emit(Event::OrderChanged(row.clone()));
+    tell_sales(draft, &row);
     Ok(row)
+}
+
+/// What was sold or refunded by this change, in the same transaction.
+fn tell_sales(draft: &mut Draft<'_>, row: &OrderRow) {
+    let product_of = |sku| {
+        let row = draft.sku(&(row.id.shard.sale, sku)).expect("a line without a SKU row cannot be");
+        row.product
+    };
+    for movement in movements(row, product_of) {
+        draft.emit(Event::SalesMoved(movement));
+    }
 }
 
 fn give_back(draft: &mut Draft<'_>, row: &OrderRow) {
@@ -143,6 +159,7 @@ fn abandon(draft: &mut Draft<'_>, order: OrderId, user: &UserId) -> Result<Reply
         expires_at: draft.at,
         created_at: draft.at,
         payment: None,
+        paid_at: None,
     };
     draft.put_order(order, row.clone());
     draft.emit(Event::OrderChanged(row.clone()));

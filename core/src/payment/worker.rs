@@ -1,4 +1,4 @@
-//! The worker of one partition of payments that need work: money that came late, and money that must go back.
+//! The worker of payments that need work: money that came late, and money that must go back.
 //!
 //! Exactly once overall, because every end is a conditional row: of paying and giving up a late payment one wins,
 //! and the provider knows a refund by the payment's id. Nothing here ends without one of them.
@@ -10,25 +10,25 @@ use crate::database::command::Refusal;
 use crate::database::event::Event;
 use crate::database::rows::PaymentRow;
 use crate::ids::{Key, OrderId, PaymentId};
+use crate::inbox::partitions::{News, Partitions};
+use crate::inbox::{self, Offset, Partition};
 use crate::ledger::page::Acceptance;
 use crate::limits::PAYMENTS_MAX;
 use crate::machine::{Machine, Ticket};
 use crate::outcome::Outcome;
 use crate::payment::command::PaymentCommand;
 use crate::rng::Rng;
-use crate::settler::offsets::Offsets;
 use crate::time::{Mono, Now};
 use std::collections::BTreeMap;
 use task::{Answer, Next, Task};
 
-/// The worker of one partition, from one assignment on: a new assignment begins with a new worker.
+/// The worker of one process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PaymentWorker {
     tickets: Ticket,
     rng: Rng,
-    offsets: Offsets,
-    tasks: BTreeMap<u64, Task>,
-    paused: bool,
+    partitions: Partitions,
+    tasks: BTreeMap<(Partition, Offset), Task>,
 }
 
 /// What a worker hears.
@@ -36,13 +36,8 @@ pub struct PaymentWorker {
 pub enum PaymentEvent {
     /// Time has passed.
     Tick,
-    /// A record of the partition, in the order of offsets; it may be delivered twice.
-    Delivered {
-        /// Its place in the partition.
-        offset: u64,
-        /// What it tells.
-        event: Event,
-    },
+    /// Something of the partitions of payments.
+    Inbox(inbox::Event<Event>),
     /// Answer to `ReserveLate`.
     LateReserved {
         /// Of the question.
@@ -136,34 +131,37 @@ pub enum PaymentEffect {
         /// What stands in its way.
         why: &'static str,
     },
-    /// Everything below this offset is dealt with; not answered.
-    Commit {
-        /// The first offset to read again.
-        offset: u64,
-    },
-    /// Deliver no more for now; what is already on its way may still come.
-    Pause,
-    /// Deliver again.
-    Resume,
+    /// Something of the partitions.
+    Inbox(inbox::Effect),
 }
 
 impl PaymentWorker {
-    /// A worker of a newly assigned partition; the seed varies its delays.
+    /// A worker without partitions; the seed varies its delays.
     pub fn new(seed: u64) -> PaymentWorker {
-        let (tickets, rng) = (Ticket::default(), Rng::seeded(seed));
-        PaymentWorker { tickets, rng, offsets: Offsets::default(), tasks: BTreeMap::new(), paused: false }
+        // Twice what is treated at a time: the next payments are there when one ends.
+        let (tickets, rng, partitions) = (Ticket::default(), Rng::seeded(seed), Partitions::new(2 * PAYMENTS_MAX));
+        PaymentWorker { tickets, rng, partitions, tasks: BTreeMap::new() }
     }
 
-    fn deliver(&mut self, now: Now, offset: u64, event: Event) {
-        if !self.offsets.deliver(offset) {
-            return;
+    fn absorb(&mut self, now: Now, event: inbox::Event<Event>) {
+        match self.partitions.absorb(now.mono, &mut self.rng, event) {
+            News::Nothing => {}
+            News::Gone(partition) => self.tasks.retain(|place, _| place.0 != partition),
+            News::Fresh(partition, records) => {
+                for (offset, event) in records {
+                    self.take_up(now, (partition, offset), event);
+                }
+            }
         }
+    }
+
+    fn take_up(&mut self, now: Now, place: (Partition, Offset), event: Event) {
         match event {
             Event::PaymentLate { payment, order } => {
-                self.tasks.insert(offset, Task::late(now, payment, order));
+                self.tasks.insert(place, Task::late(now, payment, order));
             }
             Event::RefundDue { payment, .. } => {
-                self.tasks.insert(offset, Task::refund(now, payment));
+                self.tasks.insert(place, Task::refund(now, payment));
             }
             Event::OrderChanged(_)
             | Event::TimeoutDue { .. }
@@ -171,20 +169,22 @@ impl PaymentWorker {
             | Event::Granted { .. }
             | Event::ReservationLost { .. }
             | Event::SaleChanged { .. }
-            | Event::CatalogChanged { .. } => self.offsets.finish(offset),
+            | Event::CatalogChanged { .. }
+            | Event::SalesMoved(_)
+            | Event::SalesAdvanced { .. } => self.partitions.finish(place.0, place.1),
         }
     }
 
     fn answer(&mut self, now: Now, ticket: Ticket, answer: Answer, out: &mut Vec<PaymentEffect>) {
-        let awaiting = self.tasks.iter_mut().find_map(|(offset, task)| {
+        let awaiting = self.tasks.iter_mut().find_map(|(place, task)| {
             let awaited = task.call.take(ticket);
-            awaited.then_some((*offset, task))
+            awaited.then_some((*place, task))
         });
-        let Some((offset, task)) = awaiting else { return };
+        let Some((place, task)) = awaiting else { return };
         match task.take(answer) {
             Next::Ended => {
-                self.tasks.remove(&offset);
-                self.offsets.finish(offset);
+                self.tasks.remove(&place);
+                self.partitions.finish(place.0, place.1);
             }
             Next::Onward => task.call.again_at(now.mono),
             Next::Again => task.call.retry(now.mono, &mut self.rng),
@@ -202,17 +202,9 @@ impl PaymentWorker {
             let ticket = task.call.ask(now.mono, self.tickets.advance());
             out.push(task.question(ticket));
         }
-        if let Some(offset) = self.offsets.commit() {
-            out.push(PaymentEffect::Commit { offset });
-        }
-        let open = self.offsets.open();
-        if !self.paused && open >= 2 * PAYMENTS_MAX {
-            self.paused = true;
-            out.push(PaymentEffect::Pause);
-        } else if self.paused && open <= PAYMENTS_MAX {
-            self.paused = false;
-            out.push(PaymentEffect::Resume);
-        }
+        let mut effects = Vec::new();
+        self.partitions.pump(now.mono, &mut self.tickets, &mut effects);
+        out.extend(effects.into_iter().map(PaymentEffect::Inbox));
     }
 }
 
@@ -223,7 +215,7 @@ impl Machine for PaymentWorker {
     fn step(&mut self, now: Now, event: PaymentEvent, out: &mut Vec<PaymentEffect>) {
         match event {
             PaymentEvent::Tick => {}
-            PaymentEvent::Delivered { offset, event } => self.deliver(now, offset, event),
+            PaymentEvent::Inbox(event) => self.absorb(now, event),
             PaymentEvent::LateReserved { ticket, outcome } => self.answer(now, ticket, Answer::Reserved(outcome), out),
             PaymentEvent::LookedUp { ticket, fate } => self.answer(now, ticket, Answer::LookedUp(fate), out),
             PaymentEvent::Applied { ticket, outcome } => self.answer(now, ticket, Answer::Applied(outcome), out),
@@ -235,10 +227,11 @@ impl Machine for PaymentWorker {
     }
 
     fn wake_at(&self) -> Option<(Mono, &'static str)> {
-        earliest(self.tasks.values().map(|task| (task.call.wake_at(), "a payment is to be tried again")))
+        let tasks = self.tasks.values().map(|task| (task.call.wake_at(), "a payment is to be tried again"));
+        earliest(self.partitions.wakes().chain(tasks))
     }
 
     fn pending(&self) -> Option<&'static str> {
-        self.tasks.values().next().map(|task| task.owes())
+        self.tasks.values().next().map(|task| task.owes()).or_else(|| self.partitions.owes())
     }
 }

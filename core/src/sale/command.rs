@@ -1,9 +1,12 @@
 //! What an operator may ask of a sale or of the catalogue.
 
 use crate::database::rows::{AckLevel, Currency, ProductRow, SaleState};
-use crate::ids::{ProductId, SaleId, SkuId};
+use crate::ids::{Key, ProductId, SaleId, ShardId, SkuId};
 use crate::ledger::shard::Window;
 use serde::{Deserialize, Serialize};
+
+/// Why a top-up is refused whose key stands for another one.
+pub const TOP_UP_KEY_REUSED: &str = "the key stands for another top-up of this sale";
 
 /// One change of a sale or of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +20,15 @@ pub enum SaleCommand {
         /// What to add; at most `SKUS_MAX`.
         skus: Vec<NewSku>,
     },
+    /// Adds SKUs as `AddSkus` does and writes products, all in one transaction; what is there already is passed over.
+    Import {
+        /// Which sale.
+        sale: SaleId,
+        /// Products; at most `IMPORT_ROWS_MAX`. The version in each is ignored, the store counts.
+        products: Vec<ProductRow>,
+        /// SKUs; at most `IMPORT_ROWS_MAX`.
+        skus: Vec<NewSku>,
+    },
     /// Opens, stops, resumes or closes.
     Enter {
         /// Which sale.
@@ -24,7 +36,8 @@ pub enum SaleCommand {
         /// Its next state.
         state: SaleState,
     },
-    /// Adds units and gives them to the shards.
+    /// Adds units and gives them to the shards, once under each key: units that were added cannot be told from units
+    /// that were added twice, so a repetition must be known as one.
     TopUp {
         /// Which sale.
         sale: SaleId,
@@ -32,6 +45,9 @@ pub enum SaleCommand {
         sku: SkuId,
         /// How many; at least 1.
         quantity: u64,
+        /// The operator's, of scope sale. Under a known one nothing is added again, in every state of the sale; a known
+        /// one with another SKU or quantity is refused with `TOP_UP_KEY_REUSED`.
+        key: Key,
     },
     /// Gives what is in the pool to the shards.
     Distribute {
@@ -39,6 +55,17 @@ pub enum SaleCommand {
         sale: SaleId,
         /// Which SKU.
         sku: SkuId,
+    },
+    /// Gives units of the pool to one shard, if it was given none since it was looked at.
+    Grant {
+        /// Which shard.
+        shard: ShardId,
+        /// Which SKU.
+        sku: SkuId,
+        /// How many; at least 1, at most what the pool has.
+        quantity: u64,
+        /// The last grant that was seen in the shard's row.
+        after: u64,
     },
     /// Writes products; the version in each is ignored, the store counts.
     PutProducts(Vec<ProductRow>),

@@ -1,16 +1,15 @@
 //! The operator's decisions.
 
-use super::command::{NewSale, NewSku, SaleCommand};
+use super::articles;
+use super::command::{NewSale, SaleCommand, TOP_UP_KEY_REUSED};
 use crate::database::command::{Refusal, Reply};
 use crate::database::draft::Draft;
 use crate::database::event::Event;
-use crate::database::rows::{Phase, ProductRow, RangeRow, SaleRow, SaleState, ShardRow, SkuRow};
+use crate::database::rows::{Phase, RangeRow, SaleRow, SaleState, ShardRow, SkuRow, TopUpRow};
 use crate::database::tables::{Reads, View};
-use crate::ids::{Epoch, Nonce, SaleId, Seq, ServerId, ShardId, SkuId, Version};
+use crate::ids::{Epoch, Key, Nonce, SaleId, Seq, ServerId, ShardId, SkuId, Version};
 use crate::ledger::stock;
-use crate::limits::{
-    HOLD_MS_MAX, HOLD_MS_MIN, PRICE_MINOR_MAX, SHARDS_MAX, SKUS_MAX, STOCK_MAX, STOCK_ROWS_MAX, TEXT_MAX,
-};
+use crate::limits::{HOLD_MS_MAX, HOLD_MS_MIN, SHARDS_MAX, STOCK_MAX};
 
 /// The rows that `command` needs.
 pub fn reads(command: &SaleCommand, view: &View) -> Reads {
@@ -23,19 +22,29 @@ pub fn reads(command: &SaleCommand, view: &View) -> Reads {
             reads.sales.insert(*sale);
             reads.ranges.insert(*sale);
         }
-        SaleCommand::AddSkus { sale, skus } => {
-            reads.ranges.insert(*sale);
-            want_stock(&mut reads, view, *sale, skus.iter().map(|new| new.sku));
+        SaleCommand::AddSkus { sale, skus } => articles::want(&mut reads, view, *sale, skus),
+        SaleCommand::Import { sale, products, skus } => {
+            articles::want(&mut reads, view, *sale, skus);
+            reads.products.extend(products.iter().map(|product| product.id));
         }
-        SaleCommand::TopUp { sale, sku, .. } | SaleCommand::Distribute { sale, sku } => {
+        SaleCommand::TopUp { sale, sku, key, .. } => {
+            reads.top_ups.insert((*sale, *key));
             want_stock(&mut reads, view, *sale, [*sku].into_iter());
+        }
+        SaleCommand::Distribute { sale, sku } => want_stock(&mut reads, view, *sale, [*sku].into_iter()),
+        SaleCommand::Grant { shard, sku, .. } => {
+            reads.sales.insert(shard.sale);
+            reads.skus.insert((shard.sale, *sku));
+            reads.shards.insert(*shard);
+            reads.stock.insert((*shard, *sku));
         }
         SaleCommand::PutProducts(products) => reads.products.extend(products.iter().map(|product| product.id)),
     }
     reads
 }
 
-fn want_stock(reads: &mut Reads, view: &View, sale: SaleId, skus: impl Iterator<Item = SkuId> + Clone) {
+/// The rows of these SKUs in every shard of the sale.
+pub fn want_stock(reads: &mut Reads, view: &View, sale: SaleId, skus: impl Iterator<Item = SkuId> + Clone) {
     reads.sales.insert(sale);
     reads.skus.extend(skus.clone().map(|sku| (sale, sku)));
     let Some(row) = view.rows.sales.get(&sale) else { return };
@@ -50,16 +59,18 @@ fn want_stock(reads: &mut Reads, view: &View, sale: SaleId, skus: impl Iterator<
 pub fn decide(draft: &mut Draft<'_>, command: &SaleCommand) -> Result<Reply, Refusal> {
     match command {
         SaleCommand::Create(new) => create(draft, new),
-        SaleCommand::AddSkus { sale, skus } => add_skus(draft, *sale, skus),
+        SaleCommand::AddSkus { sale, skus } => articles::add_skus(draft, *sale, skus),
+        SaleCommand::Import { sale, products, skus } => articles::import(draft, *sale, products, skus),
         SaleCommand::Enter { sale, state } => enter(draft, *sale, *state),
-        SaleCommand::TopUp { sale, sku, quantity } => top_up(draft, *sale, *sku, *quantity),
+        SaleCommand::TopUp { sale, sku, quantity, key } => top_up(draft, *sale, *sku, *quantity, *key),
         SaleCommand::Distribute { sale, sku } => {
-            let row = selling(draft, *sale)?;
+            let row = articles::selling(draft, *sale)?;
             known_sku(draft, *sale, *sku)?;
             stock::distribute(draft, *sale, *sku, row.shards);
             Ok(Reply::Done)
         }
-        SaleCommand::PutProducts(products) => put_products(draft, products),
+        SaleCommand::Grant { shard, sku, quantity, after } => grant(draft, *shard, *sku, *quantity, *after),
+        SaleCommand::PutProducts(products) => articles::put_products(draft, products),
     }
 }
 
@@ -121,66 +132,7 @@ fn check_rules(new: &NewSale) -> Result<(), Refusal> {
     if new.shards == 0 || new.shards > SHARDS_MAX {
         return invalid(format!("shards must be 1 to {SHARDS_MAX}"));
     }
-    check_text("title", &new.title)
-}
-
-fn check_text(what: &str, text: &str) -> Result<(), Refusal> {
-    if text.is_empty() || text.len() > TEXT_MAX {
-        return Err(Refusal::Invalid(format!("{what} must have 1 to {TEXT_MAX} bytes")));
-    }
-    Ok(())
-}
-
-fn add_skus(draft: &mut Draft<'_>, sale: SaleId, skus: &[NewSku]) -> Result<Reply, Refusal> {
-    let row = selling(draft, sale)?;
-    let mut range = draft.range(&sale).cloned().unwrap_or_default();
-    let mut added = 0;
-    for new in skus {
-        check_sku(new)?;
-        if let Some(existing) = draft.sku(&(sale, new.sku)) {
-            let same = existing.product == new.product && existing.price_minor == new.price_minor;
-            if !same {
-                return Err(Refusal::Invalid(format!("{} is in the sale with another product or price", new.sku)));
-            }
-            continue;
-        }
-        added += 1;
-        range.skus.push(new.sku);
-        draft.put_sku((sale, new.sku), new_sku(sale, new));
-        stock::distribute(draft, sale, new.sku, row.shards);
-        draft.emit(Event::CatalogChanged { product: new.product, version: Version(1) });
-    }
-    if range.skus.len() > SKUS_MAX || range.skus.len() * usize::from(row.shards) > STOCK_ROWS_MAX {
-        let bounds = format!("a sale has at most {SKUS_MAX} SKUs, and SKUs times shards at most {STOCK_ROWS_MAX}");
-        return Err(Refusal::Invalid(bounds));
-    }
-    range.skus.sort_unstable();
-    draft.put_range(sale, range);
-    Ok(Reply::Count(added))
-}
-
-fn check_sku(new: &NewSku) -> Result<(), Refusal> {
-    check_text("name", &new.name)?;
-    if new.price_minor > PRICE_MINOR_MAX {
-        return Err(Refusal::Invalid(format!("price_minor of {} is above {PRICE_MINOR_MAX}", new.sku)));
-    }
-    if new.stock > STOCK_MAX {
-        return Err(Refusal::Invalid(format!("stock of {} is above {STOCK_MAX}", new.sku)));
-    }
-    Ok(())
-}
-
-fn new_sku(sale: SaleId, new: &NewSku) -> SkuRow {
-    SkuRow {
-        sale,
-        sku: new.sku,
-        product: new.product,
-        name: new.name.clone(),
-        price_minor: new.price_minor,
-        total: new.stock,
-        pool: new.stock,
-        version: Version(1),
-    }
+    articles::check_text("title", &new.title)
 }
 
 fn enter(draft: &mut Draft<'_>, sale: SaleId, state: SaleState) -> Result<Reply, Refusal> {
@@ -204,35 +156,37 @@ fn enter(draft: &mut Draft<'_>, sale: SaleId, state: SaleState) -> Result<Reply,
     Ok(Reply::Sale(row))
 }
 
-fn top_up(draft: &mut Draft<'_>, sale: SaleId, sku: SkuId, quantity: u64) -> Result<Reply, Refusal> {
-    let row = selling(draft, sale)?;
+fn top_up(draft: &mut Draft<'_>, sale: SaleId, sku: SkuId, quantity: u64, key: Key) -> Result<Reply, Refusal> {
+    // Before everything that may have changed since: a repetition deserves its first answer.
+    if let Some(done) = draft.top_up(&(sale, key)) {
+        let same = done.sku == sku && done.quantity == quantity;
+        return if same { Ok(Reply::Done) } else { Err(Refusal::SaleConflict(TOP_UP_KEY_REUSED)) };
+    }
+    let row = articles::selling(draft, sale)?;
     let total = known_sku(draft, sale, sku)?.total;
     if quantity == 0 || quantity > STOCK_MAX - total {
         return Err(Refusal::Invalid(format!("quantity must be 1 to {}", STOCK_MAX - total)));
     }
     stock::add(draft, sale, sku, quantity);
     stock::distribute(draft, sale, sku, row.shards);
+    let done = TopUpRow { sku, quantity, total: total + quantity, done_at: draft.at };
+    draft.put_top_up((sale, key), done);
     Ok(Reply::Done)
 }
 
-fn selling(draft: &Draft<'_>, sale: SaleId) -> Result<SaleRow, Refusal> {
-    let row = draft.sale(&sale).ok_or(Refusal::NoSale)?;
-    if row.state == SaleState::Closed {
-        return Err(Refusal::SaleConflict("the sale is closed, for good"));
+fn grant(draft: &mut Draft<'_>, shard: ShardId, sku: SkuId, quantity: u64, after: u64) -> Result<Reply, Refusal> {
+    articles::selling(draft, shard.sale)?;
+    known_sku(draft, shard.sale, sku)?;
+    if draft.shard(&shard).is_none_or(|row| row.phase == Phase::Closed) {
+        return Err(Refusal::SaleConflict("the shard is closed, or there is none"));
     }
-    Ok(row.clone())
+    if draft.stock(&(shard, sku)).map_or(0, |row| row.grant_seq) != after {
+        return Err(Refusal::SaleConflict("the shard was given units since it was looked at"));
+    }
+    stock::grant(draft, shard, sku, quantity).map_err(|_| Refusal::SaleConflict("the pool has fewer units"))?;
+    Ok(Reply::Done)
 }
 
 fn known_sku(draft: &Draft<'_>, sale: SaleId, sku: SkuId) -> Result<SkuRow, Refusal> {
     draft.sku(&(sale, sku)).cloned().ok_or(Refusal::NoSku)
-}
-
-fn put_products(draft: &mut Draft<'_>, products: &[ProductRow]) -> Result<Reply, Refusal> {
-    for product in products {
-        check_text("name", &product.name)?;
-        let version = draft.product(&product.id).map_or(Version(1), |row| row.version.next());
-        draft.put_product(product.id, ProductRow { version, ..product.clone() });
-        draft.emit(Event::CatalogChanged { product: product.id, version });
-    }
-    Ok(Reply::Count(products.len()))
 }

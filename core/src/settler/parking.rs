@@ -4,6 +4,7 @@ use super::{SettlerEffect, ShardChange};
 use crate::call::Call;
 use crate::database::rows::Phase;
 use crate::ids::{Epoch, ShardId};
+use crate::inbox::Offset;
 use crate::ledger::settle::Settlement;
 use crate::limits::SETTLEMENTS_MAX;
 use crate::machine::Ticket;
@@ -14,18 +15,24 @@ use std::collections::VecDeque;
 /// What one shard has not taken yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Parking {
-    waiting: VecDeque<(u64, ShardChange)>,
+    waiting: VecDeque<(Offset, ShardChange)>,
     /// How many of the first ones the open question carries.
     sent: usize,
     settle: Call,
     row: Call,
     /// Changes up to this offset were here when the row was asked for: its answer tells of them and of no later ones.
-    row_covers: u64,
+    row_covers: Offset,
 }
 
 impl Default for Parking {
     fn default() -> Parking {
-        Parking { waiting: VecDeque::new(), sent: 0, settle: Call::QUIET, row: Call::QUIET, row_covers: 0 }
+        Parking {
+            waiting: VecDeque::new(),
+            sent: 0,
+            settle: Call::QUIET,
+            row: Call::QUIET,
+            row_covers: Offset::default(),
+        }
     }
 }
 
@@ -34,7 +41,7 @@ impl Parking {
         self.waiting.is_empty()
     }
 
-    pub fn park(&mut self, now: Now, offset: u64, change: ShardChange) {
+    pub fn park(&mut self, now: Now, offset: Offset, change: ShardChange) {
         self.waiting.push_back((offset, change));
         // A shard that must retry keeps its pause: what comes later would have to wait as well.
         if self.settle.is_quiet() {
@@ -53,7 +60,7 @@ impl Parking {
     }
 
     /// Takes out what is done and returns it; the rest keeps its order and is sent again.
-    pub fn settle(&mut self, now: Now, settlements: &[Settlement], rng: &mut Rng) -> Vec<(u64, ShardChange)> {
+    pub fn settle(&mut self, now: Now, settlements: &[Settlement], rng: &mut Rng) -> Vec<(Offset, ShardChange)> {
         assert!(settlements.len() == self.sent, "one answer per change");
         let (mut done, mut kept) = (Vec::new(), Vec::new());
         for (settlement, change) in settlements.iter().zip(self.waiting.drain(..self.sent)) {
@@ -89,7 +96,7 @@ impl Parking {
     /// - CLOSED: the close has returned the shard's free units to the pool.
     /// - the row's epoch is later: that epoch was loaded, or will be, from a snapshot after the change.
     /// - SEALED in the change's own epoch: no load of it has begun, and the one to come will count the change.
-    pub fn drop_counted(&mut self, now: Now, phase: Phase, epoch: Epoch) -> Vec<u64> {
+    pub fn drop_counted(&mut self, now: Now, phase: Phase, epoch: Epoch) -> Vec<Offset> {
         self.row.rest();
         if self.settle.is_asked() {
             // Those in flight are answered soon, one by one; only a shard that must retry is worth a look.
@@ -135,7 +142,7 @@ impl Parking {
         }
         if self.row.is_due(now.mono) {
             let ticket = self.row.ask(now.mono, tickets.advance());
-            self.row_covers = self.waiting.back().map_or(0, |(offset, _)| *offset);
+            self.row_covers = self.waiting.back().map_or(Offset::default(), |(offset, _)| *offset);
             out.push(SettlerEffect::ReadShard { ticket, shard });
         }
     }

@@ -94,8 +94,9 @@ pub fn transact(rows: &Rows, command: &Command, at: Wall) -> Result<(Rows, Vec<E
     }
     let decision = decide(&view, command, at)?;
     let mut next = rows.clone();
-    next.absorb(decision.change.rows);
-    Ok((next, decision.change.events, decision.reply))
+    let events = decision.change.events.clone();
+    decision.change.write_to(&mut next);
+    Ok((next, events, decision.reply))
 }
 
 /// I1, I2, I3 and the quotas, counted afresh from the orders.

@@ -1,7 +1,9 @@
 //! The keepers and the settler in the world: their effects wait, are performed late, and their answers get lost.
 
+use super::feed::Feed;
 use super::world::{World, sale, shard};
 use doorbuster_core::database::command::{Command, Refusal, Reply};
+use doorbuster_core::database::event::Event;
 use doorbuster_core::database::rows::{Phase, ShardRow, StockRow};
 use doorbuster_core::ids::SkuId;
 use doorbuster_core::keeper::Keeper;
@@ -13,7 +15,6 @@ use doorbuster_core::ledger::settle::Settlement;
 use doorbuster_core::ledger::shard::{Fence, Fenced};
 use doorbuster_core::machine::{Machine, Ticket};
 use doorbuster_core::outcome::Outcome;
-use doorbuster_core::sale::command::SaleCommand;
 use doorbuster_core::settler::{Settler, SettlerEffect, SettlerEvent, ShardChange};
 
 pub const KEEPERS: usize = 2;
@@ -45,9 +46,7 @@ pub struct Hosts {
     pub tasks: Vec<Task>,
     lives: Vec<u64>,
     settler_life: u64,
-    committed: u64,
-    delivered: u64,
-    paused: bool,
+    feed: Feed,
     /// Some worlds are kinder than others, or no run would come far: a fault is so many times rarer.
     kindness: usize,
     /// No fault happens any more.
@@ -64,19 +63,20 @@ impl Hosts {
         let keepers = (0..KEEPERS).map(|_| Keeper::new(shard(), world.rng.draw(), world.rng.draw())).collect();
         let settler = Settler::new(world.rng.draw());
         let kindness = 1 << (2 * world.below(4));
-        Hosts {
+        let mut hosts = Hosts {
             world,
             keepers,
             settler,
             tasks: Vec::new(),
             lives: vec![0; KEEPERS],
             settler_life: 0,
-            committed: 0,
-            delivered: 0,
-            paused: false,
+            feed: Feed::default(),
             kindness,
             healed: false,
-        }
+        };
+        let assigned = hosts.feed.assign();
+        hosts.tell_settler(SettlerEvent::Inbox(assigned));
+        hosts
     }
 
     /// Wakes whoever is due; keepers as if woken too early as well.
@@ -109,19 +109,16 @@ impl Hosts {
     }
 
     pub fn deliver(&mut self) {
-        if self.paused || self.delivered >= self.world.down.len() as u64 {
-            return;
-        }
-        let (offset, event) = (self.delivered, self.world.down[self.delivered as usize].clone());
-        self.delivered += 1;
-        let copies = 1 + usize::from(self.faulty(8));
-        for _ in 0..copies {
-            self.tell_settler(SettlerEvent::Delivered { offset, event: event.clone() });
+        let (again, count) = (self.faulty(8), 1 + self.world.below(3));
+        let down = &self.world.down;
+        let log = |offset| down.get(offset).map(|event: &Event| ShardChange::of(event.clone()).expect("it goes down"));
+        if let Some(fetched) = self.feed.deliver(count, again, log) {
+            self.answer_settler(self.settler_life, SettlerEvent::Inbox(fetched));
         }
     }
 
     pub fn all_delivered(&self) -> bool {
-        self.delivered == self.world.down.len() as u64
+        self.feed.has_delivered(self.world.down.len())
     }
 
     pub fn crash_keeper(&mut self, who: usize) {
@@ -132,7 +129,8 @@ impl Hosts {
     pub fn crash_settler(&mut self) {
         self.settler_life += 1;
         self.settler = Settler::new(self.world.rng.draw());
-        (self.delivered, self.paused) = (self.committed, false);
+        let assigned = self.feed.assign();
+        self.tell_settler(SettlerEvent::Inbox(assigned));
     }
 
     fn faulty(&mut self, one_in: usize) -> bool {
@@ -212,10 +210,9 @@ impl Hosts {
                 let outcome = opened.map_or_else(Outcome::Refused, Outcome::Done);
                 KeeperEvent::Opened { ticket, outcome: self.unknown(outcome) }
             }
-            KeeperEffect::SetState { .. }
-            | KeeperEffect::ReadRange(_)
-            | KeeperEffect::Withdraw { .. }
-            | KeeperEffect::Distribute { .. } => self.perform_small(effect),
+            KeeperEffect::SetState { .. } | KeeperEffect::ReadRange(_) | KeeperEffect::Withdraw { .. } => {
+                self.perform_small(effect)
+            }
             KeeperEffect::Explain(_) => return,
         };
         self.answer_keeper(who, life, event);
@@ -241,14 +238,6 @@ impl Hosts {
                     Err(Fenced) => Outcome::Refused(Fenced),
                 };
                 KeeperEvent::Withdrawn { ticket, outcome: self.unknown(outcome) }
-            }
-            KeeperEffect::Distribute { ticket, sku } => {
-                let command = Command::Sale(SaleCommand::Distribute { sale: sale(), sku });
-                let outcome = match self.world.transact(&command) {
-                    Ok(_) => Outcome::Done(()),
-                    Err(refusal) => Outcome::Refused(refusal),
-                };
-                KeeperEvent::Distributed { ticket, outcome }
             }
             KeeperEffect::ReadRow(_)
             | KeeperEffect::Apply(..)
@@ -296,21 +285,27 @@ impl Hosts {
                 let row = self.world.row();
                 SettlerEvent::ShardRead { ticket, rung: (!self.faulty(6)).then_some((row.phase, row.epoch)) }
             }
-            SettlerEffect::Commit { offset } => {
-                if life == self.settler_life && !self.faulty(4) {
-                    self.committed = self.committed.max(offset);
+            SettlerEffect::Inbox(effect) if life == self.settler_life => {
+                let lost = self.faulty(4);
+                match self.feed.perform(effect, lost) {
+                    Some(event) => SettlerEvent::Inbox(event),
+                    None => return,
                 }
-                return;
             }
-            SettlerEffect::Pause => return self.paused = life == self.settler_life || self.paused,
-            SettlerEffect::Resume => return self.paused = life != self.settler_life && self.paused,
+            SettlerEffect::Inbox(_) => return,
             SettlerEffect::ClearLatch { .. } => return,
         };
-        if life == self.settler_life && !self.faulty(6) {
-            let copies = 1 + usize::from(self.faulty(6));
-            for _ in 0..copies {
-                self.tell_settler(event.clone());
-            }
+        self.answer_settler(life, event);
+    }
+
+    /// Answers once, twice, or never.
+    fn answer_settler(&mut self, life: u64, event: SettlerEvent) {
+        if life != self.settler_life || self.faulty(6) {
+            return;
+        }
+        let copies = 1 + usize::from(self.faulty(6));
+        for _ in 0..copies {
+            self.tell_settler(event.clone());
         }
     }
 

@@ -1,5 +1,6 @@
 //! The payment worker with the real rows and the real memory: money ends in one place, once.
 
+use super::feed::Feed;
 use super::hosts::Hosts;
 use super::world::{World, sale, shard, skus};
 use super::{at_rest, heal};
@@ -22,8 +23,7 @@ struct Office {
     worker: PaymentWorker,
     life: u64,
     tasks: Vec<(u64, PaymentEffect)>,
-    delivered: usize,
-    committed: usize,
+    feed: Feed,
     /// What the provider has sent back; it knows a refund by its payment.
     refunds: BTreeSet<PaymentId>,
     healed: bool,
@@ -58,7 +58,11 @@ impl Office {
         }
         let worker = PaymentWorker::new(world.rng.draw());
         let (tasks, refunds) = (Vec::new(), BTreeSet::new());
-        Office { world, worker, life: 0, tasks, delivered: 0, committed: 0, refunds, healed: false }
+        let feed = Feed::default();
+        let mut office = Office { world, worker, life: 0, tasks, feed, refunds, healed: false };
+        let assigned = office.feed.assign();
+        office.tell(PaymentEvent::Inbox(assigned));
+        office
     }
 
     fn tell(&mut self, event: PaymentEvent) {
@@ -68,17 +72,17 @@ impl Office {
     }
 
     fn deliver(&mut self) {
-        if let Some(event) = self.world.payments.get(self.delivered).cloned() {
-            let offset = self.delivered as u64;
-            self.delivered += 1;
-            self.tell(PaymentEvent::Delivered { offset, event });
+        let payments = &self.world.payments;
+        if let Some(fetched) = self.feed.deliver(1, false, |offset| payments.get(offset).cloned()) {
+            self.tell(PaymentEvent::Inbox(fetched));
         }
     }
 
     fn crash(&mut self) {
         self.life += 1;
         self.worker = PaymentWorker::new(self.world.rng.draw());
-        self.delivered = self.committed;
+        let assigned = self.feed.assign();
+        self.tell(PaymentEvent::Inbox(assigned));
     }
 
     fn faulty(&mut self, one_in: usize) -> bool {
@@ -112,14 +116,12 @@ impl Office {
                 let outcome = if never_arrived { Outcome::Unknown } else { Outcome::Done(()) };
                 PaymentEvent::RefundedAtProvider { ticket, outcome: self.unknown(outcome) }
             }
-            PaymentEffect::Commit { offset } => {
-                if life == self.life {
-                    self.committed = self.committed.max(offset as usize);
-                }
-                return;
-            }
+            PaymentEffect::Inbox(effect) if life == self.life => match self.feed.perform(effect, never_arrived) {
+                Some(event) => PaymentEvent::Inbox(event),
+                None => return,
+            },
+            PaymentEffect::Inbox(_) => return,
             PaymentEffect::Alarm { payment, why } => panic!("{payment} is stuck: {why}"),
-            PaymentEffect::Pause | PaymentEffect::Resume => return,
         };
         if life == self.life && !self.faulty(8) {
             if self.faulty(8) {

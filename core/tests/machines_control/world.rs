@@ -124,7 +124,7 @@ impl World {
             match event.topic() {
                 Topic::ShardDown => self.down.push(event),
                 Topic::Payments => self.payments.push(event),
-                Topic::Orders | Topic::Timeouts | Topic::Catalog => {}
+                Topic::Orders | Topic::Timeouts | Topic::Catalog | Topic::Sales => {}
             }
         }
         let after = self.row().rung();
@@ -210,7 +210,8 @@ impl World {
 
     pub fn top_up(&mut self) {
         let sku = skus()[self.below(2)];
-        self.transact(&Command::Sale(SaleCommand::TopUp { sale: sale(), sku, quantity: 1 })).ok();
+        let key = Key::parse(&format!("top-up-{}", self.rows.top_ups.len())).unwrap();
+        self.transact(&Command::Sale(SaleCommand::TopUp { sale: sale(), sku, quantity: 1, key })).ok();
     }
 
     pub fn enter(&mut self, state: SaleState) {

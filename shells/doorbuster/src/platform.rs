@@ -12,10 +12,10 @@ use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports::Unavailable;
 use doorbuster_runtime::ports::admit::Admit;
 use doorbuster_runtime::ports::store::Store;
-use doorbuster_runtime::roles::auditor::{self, Keepers, LiveCheck};
+use doorbuster_runtime::roles::auditor::{self, LiveCheck};
 use doorbuster_runtime::roles::lane::Lanes;
 use doorbuster_runtime::roles::settler::ClearLatch;
-use doorbuster_runtime::roles::{Ports, intake, keeper, payment, reaper, settler, shards, sweep};
+use doorbuster_runtime::roles::{Ports, balancer, intake, keeper, payment, reaper, settler, sweep};
 use doorbuster_runtime::telemetry::{Metric, Telemetry};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,10 +85,11 @@ pub async fn start(embedded: &Embedded, clear_latch: ClearLatch, stop: &Stop) ->
     intake::start(ports, stop).await?;
     reaper::start(ports, stop).await?;
     sweep::start(ports, stop);
-    settler::start(ports, stop, clear_latch);
-    let keepers = start_keepers(ports, stop);
-    let admit: Arc<dyn Admit> = Arc::new(Lanes::new(ports.clone(), stop.clone(), GROUP_MAX));
-    payment::start(ports, admit.clone(), stop);
+    settler::start(ports, stop, clear_latch).await?;
+    let keepers = keeper::follow(ports, stop);
+    let balancers = balancer::start(ports, keepers.clone(), stop);
+    let admit = balancers.watch(Arc::new(Lanes::new(ports.clone(), stop.clone(), GROUP_MAX)));
+    payment::start(ports, admit.clone(), stop).await?;
     let verdicts = auditor::start(ports, keepers, stop);
     look_after_the_log(embedded.intents.clone(), embedded.feed.clone(), ports.telemetry.clone(), stop.clone());
     Ok(Running { admit, verdicts })
@@ -97,16 +98,6 @@ pub async fn start(embedded: &Embedded, clear_latch: ClearLatch, stop: &Stop) ->
 async fn all_shards(store: &dyn Store) -> Result<Vec<ShardId>, Unavailable> {
     let sales = store.snapshot().await?.sales().await?;
     Ok(sales.iter().flat_map(|sale| (0..sale.shards).map(|k| ShardId { sale: sale.id, k })).collect())
-}
-
-fn start_keepers(ports: &Ports, stop: &Stop) -> Keepers {
-    let keepers = Keepers::default();
-    let (started, of, until) = (keepers.clone(), ports.clone(), stop.clone());
-    shards::follow(ports, stop, move |shard| {
-        let events = keeper::start(shard, &of, &until);
-        started.lock().expect("no holder of this lock panics").insert(shard, events);
-    });
-    keepers
 }
 
 /// Keeps the gauges of what waits in the log and in the outbox, and gives up outbox events that every reader has dealt with.

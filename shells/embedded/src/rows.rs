@@ -1,6 +1,7 @@
 //! The database of one process: core's tables on fjall, one writer, an outbox in the order of the commits.
 
 mod belt;
+mod expiry;
 mod feed;
 mod journal;
 mod key;

@@ -3,6 +3,7 @@
 mod support;
 
 use doorbuster_core::database::command::Command;
+use doorbuster_core::ids::Key;
 use doorbuster_core::ledger::reserve::ItemReply;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::sale::command::SaleCommand;
@@ -35,9 +36,9 @@ fn say(fact: usize) {
     std::io::stdout().lock().write_all(format!("fact {fact}\n").as_bytes()).unwrap();
 }
 
-fn top_up() -> Command {
-    let sku = support::sku();
-    Command::Sale(SaleCommand::TopUp { sale: support::world().sale, sku, quantity: 1 })
+fn top_up(number: usize) -> Command {
+    let (sku, key) = (support::sku(), Key::parse(&format!("top-up-{number}")).unwrap());
+    Command::Sale(SaleCommand::TopUp { sale: support::world().sale, sku, quantity: 1, key })
 }
 
 /// Not a test: a server over a disk whose tenth sync fails.
@@ -69,7 +70,7 @@ fn child_with_failing_rows() {
     let rows = RowsStore::open(&Path::new(&directory).join("rows"), SteppedEnv::shared(1)).unwrap();
     runtime().block_on(async {
         for number in 0..ACKNOWLEDGED_MAX {
-            match rows.apply(top_up()).await {
+            match rows.apply(top_up(number)).await {
                 Outcome::Done(_) => say(number),
                 other => panic!("a process whose rows have failed does not answer: {other:?}"),
             }

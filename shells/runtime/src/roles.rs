@@ -1,6 +1,7 @@
 //! One small file per role: it wires a machine of core to ports and has no branch of the domain.
 
 pub mod auditor;
+pub mod balancer;
 pub mod follower;
 pub mod intake;
 pub mod keeper;

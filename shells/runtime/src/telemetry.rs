@@ -53,6 +53,7 @@ metrics! {
     Lost, Counter, "doorbuster_reservations_lost_total", "Accepted reservations that will never be orders.";
     Expired, Counter, "doorbuster_orders_expired_total", "Unpaid orders ended by their pay window.";
     Settled, Counter, "doorbuster_settlements_total", "Units-returns taken in by shards.";
+    Moves, Counter, "doorbuster_balance_moves_total", "Moves of units between shards and pools that were asked for.";
     Alarms, Counter, "doorbuster_alarms_total", "Things that no sound run can reach.";
     Sealed, Counter, "doorbuster_epochs_sealed_total", "Epochs ended.";
     Opened, Counter, "doorbuster_epochs_opened_total", "Epochs opened.";

@@ -3,7 +3,7 @@
 // Nodes are made once and then only written to, so that nothing moves, and focus and half-typed numbers survive.
 
 import { buy } from "./orders.js";
-import { age, announce, ask, find, money, now, number, recall, sentence, show, span, stamp, write } from "./page.js";
+import { age, announce, ask, find, freshKey, money, now, number, recall, remember, sentence, show, span, stamp, write } from "./page.js";
 
 /** Seconds of a sparkline. */
 const SAMPLES = 90;
@@ -236,13 +236,25 @@ async function operate(card, button) {
   const sku = find(".which", strip).value;
   const topUp = act === "top-up";
   const path = topUp ? `/admin/v1/sales/${sale}/skus/${encodeURIComponent(sku)}/top-up` : `/admin/v1/sales/${sale}/${act}`;
+  const headers = topUp ? { "Idempotency-Key": topUpKey(sale, sku, quantity) } : {};
   button.disabled = true;
-  const answer = await ask("POST", path, { token: recall("admin"), json: topUp ? { quantity } : undefined });
+  const answer = await ask("POST", path, { token: recall("admin"), headers, json: topUp ? { quantity } : undefined });
   button.disabled = false;
+  const unsure = topUp && answer.outcome === "unknown";
+  if (topUp && !unsure) remember(`top-up.${sale}`, "");
   const told = find(".answer", strip);
   told.classList.toggle("refusal", answer.outcome !== "done");
-  // A top-up whose outcome is unknown must not be repeated blindly: the stock tells whether it was done.
-  write(told, answer.outcome === "done" ? done(act, quantity) : sentence(answer));
+  write(told, answer.outcome === "done" ? done(act, quantity) : `${sentence(answer)}${unsure ? " Pressing again adds them at most once." : ""}`);
+}
+
+/** The same key for the same wish until its outcome is known, also after a reload: a repetition must not add twice. */
+function topUpKey(sale, sku, quantity) {
+  const wish = `${sku} ${quantity}`;
+  const [key, kept] = recall(`top-up.${sale}`).split(/ (.*)/);
+  if (key && kept === wish) return key;
+  const fresh = freshKey();
+  remember(`top-up.${sale}`, `${fresh} ${wish}`);
+  return fresh;
 }
 
 function done(act, quantity) {

@@ -8,6 +8,11 @@ const CARDS_MAX = 24;
 const PATIENT_MS = 400;
 /** How often a card asks again, by its state; a state that is not named here is final. */
 const POLL_MS = { held: 400, "on-its-way": 400, PENDING_PAYMENT: 1000, REFUNDING: 3000 };
+/** A payment may come long after its order's window; after five minutes of asking, a reload asks again. */
+const MONEY_POLL_MS = 2000;
+const MONEY_POLLS_MAX = 150;
+/** Payments of one order that are followed: more attempts than a person makes. */
+const PAYMENTS_MAX = 4;
 /** A command to an order that is still on its way is repeated this often, a second apart; then the buyer decides. */
 const NOT_YET_MAX = 5;
 
@@ -45,6 +50,14 @@ const SAY = {
   lost: "Accepted, then lost before it became an order. Nothing was taken; the same key may be tried again.",
 };
 
+/** Money that came after its order had ended; a payment in a state that is not named here needs no word. */
+const MONEY = {
+  late: "Your money came too late for it; the platform tries to reserve again.",
+  moved: "Your money came too late for it and paid a new order, which is shown here too.",
+  "refund-due": "A payment that could not be used is on its way back.",
+  refunded: "A payment that could not be used went back.",
+};
+
 let cards = [];
 let askForToken = () => {};
 
@@ -71,8 +84,8 @@ export function showOrders() {
 
 function keep() {
   while (cards.length > CARDS_MAX) cards.pop().node?.remove();
-  const plain = ({ sale, sku, name, quantity, key, user, status, reason, id, receipt, expires_at, begun_at }) =>
-    ({ sale, sku, name, quantity, key, user, status, reason, id, receipt, expires_at, begun_at });
+  const plain = ({ sale, sku, name, quantity, key, user, status, reason, id, receipt, expires_at, begun_at, payments, late }) =>
+    ({ sale, sku, name, quantity, key, user, status, reason, id, receipt, expires_at, begun_at, payments: payments?.map(({ id, status }) => ({ id, status })), late });
   remember("orders", JSON.stringify(cards.map(plain)));
 }
 
@@ -158,20 +171,21 @@ function drawCard(card) {
   if (!card.node?.isConnected) placeCard(card);
   const { node, status } = card;
   const [label, tone] = STATUS[status] ?? STATUS.unknown;
+  const open = ["held", "on-its-way", "PENDING_PAYMENT"].includes(status);
   node.dataset.status = status;
   write(find(".what", node), `${number(card.quantity)} × ${card.name}`);
   write(find(".status", node), label);
   find(".status", node).dataset.tone = tone;
   const said = card.words || REASONS[card.reason] || SAY[status] || "Pay before the window ends, or cancel.";
-  write(find(".say", node), said);
+  const money = card.payments?.map((payment) => MONEY[payment.status]).find(Boolean);
+  write(find(".say", node), [said, open ? "" : money, card.late ? "Your late payment made this order." : ""].filter(Boolean).join(" "));
   for (const name of ["id", "key", "receipt"]) write(find(`.${name}`, node), card[name] || "none yet");
-  const open = ["held", "on-its-way", "PENDING_PAYMENT"].includes(status);
   const unsure = ["unknown", "not-seen", "lost", "refused"].includes(status);
   show(find(".pay", node), open);
   show(find('[data-do="cancel"]', node), open);
   show(find('[data-do="again"]', node), unsure);
   show(find('[data-do="abandon"]', node), status === "unknown" || status === "not-seen");
-  show(find('[data-do="look"]', node), status !== "asking");
+  show(find('[data-do="look"]', node), status !== "asking" && !card.late);
   show(find('[data-do="forget"]', node), !open && status !== "asking");
   drawWindow(card);
 }
@@ -234,6 +248,9 @@ async function pay(card) {
     say(card, sentence(answer));
     return;
   }
+  const known = (card.payments ?? []).filter((payment) => payment.id !== answer.body.payment_id);
+  card.payments = [...known, { id: answer.body.payment_id, status: answer.body.status }].slice(-PAYMENTS_MAX);
+  keep();
   say(card, simulate === "late" ? "The provider was told to answer after the pay window." : "The provider was asked; its word comes in a moment.");
   if (simulate === "decline") await hearRefusal(card, options);
   card.attempt = undefined;
@@ -295,9 +312,37 @@ async function poll(card) {
   else card.dueAt = now() + 2000;
 }
 
+const isOpen = (payment) => ["started", "late", "refund-due"].includes(payment.status);
+
+/** After its order's end a payment still has a fate: a new order under a key of the platform, or the way back. */
+async function followMoney(card, payment) {
+  payment.polls = (payment.polls ?? 0) + 1;
+  payment.dueAt = Infinity;
+  const answer = await ask("GET", `/v1/payments/${encodeURIComponent(payment.id)}`, { token: buyer() });
+  payment.dueAt = now() + MONEY_POLL_MS;
+  if (answer.outcome !== "done" || !cards.includes(card)) return;
+  const { status, order: paid } = answer.body;
+  const news = status !== payment.status;
+  payment.status = status === "paid" && paid !== card.id ? "moved" : status;
+  if (payment.status === "moved" && !cards.some((other) => other.id === paid)) placeLate(card, payment, paid);
+  keep();
+  drawCard(card);
+  if (news && MONEY[payment.status]) announce(`${card.name}: ${MONEY[payment.status]}`);
+}
+
+function placeLate(card, payment, id) {
+  const { sale, sku, name, quantity, user, mine } = card;
+  const late = { sale, sku, name, quantity, user, mine, id, key: `late:${payment.id}`, status: "on-its-way", late: true, begun_at: now() };
+  cards.splice(cards.indexOf(card), 0, late);
+  drawCard(late);
+}
+
 export function tick() {
   for (const card of cards) {
     if (card.node?.isConnected) drawWindow(card);
     if (card.mine && card.id && card.status in POLL_MS && !card.polling && now() >= (card.dueAt ?? 0)) poll(card);
+    const ended = card.mine && (!(card.status in POLL_MS) || card.status === "REFUNDING");
+    const payment = ended && card.payments?.find((one) => isOpen(one) && (one.polls ?? 0) < MONEY_POLLS_MAX && now() >= (one.dueAt ?? 0));
+    if (payment) followMoney(card, payment);
   }
 }

@@ -178,8 +178,8 @@ impl From<Refusal> for Problem {
             Refusal::PaymentConflict => Slug::KeyReused.into(),
             Refusal::PaymentState(status) => Slug::PaymentState.because(format!("The payment is {status:?}.")),
             Refusal::StaleRung | Refusal::LeaseHeld => Slug::ShardNotOpen.into(),
-            // Expiry is asked by the reaper, never through this API.
-            Refusal::NotExpired => Slug::Internal.into(),
+            // Expiry is asked by the reaper and sales are counted by their worker, never through this API.
+            Refusal::NotExpired | Refusal::StaleOffset | Refusal::WindowOpen => Slug::Internal.into(),
             Refusal::Invalid(what) => Slug::InvalidValue.because(what),
         }
     }

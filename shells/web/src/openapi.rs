@@ -62,7 +62,7 @@ fn operation(route: &Route) -> Value {
     }
     let mut operation = json!({
         "summary": route.summary,
-        "parameters": parameters(route.path),
+        "parameters": parameters(route),
         "responses": responses,
         "x-problems": route.all_problems().iter().map(|slug| slug.name()).collect::<Vec<_>>(),
     });
@@ -75,9 +75,20 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
-fn parameters(path: &str) -> Vec<Value> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect()
+fn parameters(route: &Route) -> Vec<Value> {
+    let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let in_path = |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+    let mut parameters: Vec<Value> = names.map(in_path).collect();
+    // Who may refuse a key for being another thing's takes one; who may miss it requires it.
+    if route.problems.contains(&Slug::KeyReused) {
+        parameters.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": route.problems.contains(&Slug::KeyMissing),
+            "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+        }));
+    }
+    parameters
 }
 
 /// `GET /problems/{slug}`

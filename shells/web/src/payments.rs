@@ -6,13 +6,14 @@ use crate::extract::Names;
 use crate::orders::absent;
 use crate::problem::{Answer, Problem, Slug};
 use crate::reserve::key_of;
-use crate::token::Caller;
+use crate::token::{Caller, Role};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use data_encoding::HEXLOWER;
 use doorbuster_core::database::command::{Command, Reply};
 use doorbuster_core::database::rows::{PaymentRow, PaymentStatus};
+use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::{OrderId, PaymentId};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::payment::command::{PaymentCommand, Verdict};
@@ -94,6 +95,16 @@ pub async fn start(
     }
     let answer = json!({"payment_id": row.id, "status": row.status, "amount_minor": row.amount_minor});
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// `GET /v1/payments/{payment}`
+pub async fn read(State(api): State<Shared>, caller: Caller, names: Names) -> Answer {
+    let payment = PaymentId::parse(names.text("payment")).map_err(|_| Slug::UnknownPayment)?;
+    let rows = api.read(Reads { payments: [payment].into(), ..Reads::default() }).await?;
+    let row = rows.payments.get(&payment).filter(|row| row.user == caller.user || caller.role == Role::Admin);
+    let PaymentRow { id, order, status, amount_minor, .. } = row.ok_or(Slug::UnknownPayment)?;
+    let answer = json!({"payment_id": id, "status": status, "order": order, "amount_minor": amount_minor});
+    Ok(Json(answer).into_response())
 }
 
 async fn charge(api: &Shared, row: &PaymentRow, simulate: Option<Simulate>) -> Result<(), Problem> {

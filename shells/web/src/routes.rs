@@ -87,6 +87,8 @@ routes! {
     post "/v1/webhooks/payments/{provider}" Signed Some((JSON, "Notice")) => 200 JSON, "PaymentState"
         [NotFound, BadSignature, UnknownPayment, PaymentState, OutcomeUnknown]
         "The provider's word, signed in the header Webhook-Signature; repeating it is harmless." payments::webhook;
+    get "/v1/payments/{payment}" Buyer None => 200 JSON, "PaymentStatus" [UnknownPayment]
+        "A payment of the caller. One that came after its order's end pays the new order that it names, or goes back." payments::read;
     get "/v1/sales" Public None => 200 JSON, "Sales" []
         "Every sale." shop::sales;
     get "/v1/sales/{sale}" Public None => 200 JSON, "Sale" [UnknownSale]
@@ -111,10 +113,11 @@ routes! {
         "Ends a sale for good." admin_sales::close;
     post "/admin/v1/sales/{sale}/skus" Admin Some((JSON, "NewSkus")) => 201 JSON, "Added" [UnknownSale, SaleConflict, OutcomeUnknown]
         "Adds SKUs, whole or not at all." admin_sales::add_skus;
-    post "/admin/v1/sales/{sale}/skus/{sku}/top-up" Admin Some((JSON, "TopUp")) => 202 JSON, "Sku" [UnknownSale, UnknownSku, SaleConflict, OutcomeUnknown]
-        "Adds units. It is not idempotent: after an unknown outcome read the sale." admin_sales::top_up;
+    post "/admin/v1/sales/{sale}/skus/{sku}/top-up" Admin Some((JSON, "TopUp")) => 202 JSON, "ToppedUp"
+        [KeyMissing, KeyInvalid, KeyReused, UnknownSale, UnknownSku, SaleConflict, OutcomeUnknown]
+        "Adds units, once under each key of the sale. The header Idempotency-Key is required; the same key gets the same answer, also after the close." admin_sales::top_up;
     post "/admin/v1/sales/{sale}/import" Admin Some(("text/csv", "Import")) => 201 JSON, "Imported" [UnknownSale, BadRow, TooManyRows, SaleConflict, OutcomeUnknown]
-        "Adds up to 10,000 SKUs with their products, whole or not at all, from CSV or JSON lines; repeating it is harmless." import::import;
+        "Adds up to 10,000 SKUs with their products, whole or not at all, from CSV or JSON lines; what is there already stays as it is, so repeating it is harmless." import::import;
     get "/admin/v1/sales/{sale}/ledger" Admin None => 200 JSON, "Ledger" [UnknownSale]
         "Rows and the memory's counters side by side." shards::ledger;
     get "/admin/v1/sales/{sale}/audit" Admin None => 200 "application/x-ndjson", "AuditLine" [UnknownSale]

@@ -60,6 +60,11 @@ fn buying() -> Value {
             "attempt": count(),
         })),
         "PaymentStarted": object(&["payment_id", "status"], json!({"payment_id": text(), "status": text(), "amount_minor": count()})),
+        "PaymentStatus": object(&["payment_id", "status", "order", "amount_minor"], json!({
+            "payment_id": text(), "amount_minor": count(),
+            "status": {"enum": ["started", "declined", "paid", "late", "refund-due", "refunded"]},
+            "order": {"type": "string", "description": "The order that it pays, or was to pay: after a late payment another one than it was started for."},
+        })),
         "Notice": object(&["payment_id", "verdict"], json!({"payment_id": text(), "verdict": {"enum": ["succeeded", "declined", "refunded"]}})),
         "PaymentState": object(&["payment_id", "status"], json!({"payment_id": text(), "status": text()})),
     })
@@ -114,6 +119,10 @@ fn operating() -> Value {
             "sale": text(), "state": text(), "shards": list("Shard"), "skus": list("Sku"), "orders": {"type": "object"},
         })),
         "SaleState": {"$ref": "#/components/schemas/Sale"},
+        "ToppedUp": object(&["sale", "sku", "quantity", "total", "done_at"], json!({
+            "sale": text(), "sku": text(), "quantity": count(), "done_at": time(),
+            "total": {"type": "integer", "minimum": 0, "description": "Units of the SKU in the sale right after it."},
+        })),
         "TopUp": object(&["quantity"], json!({"quantity": {"type": "integer", "minimum": 1}})),
         "Import": {"type": "string", "description": "product,name,category,image_url,sku,sku_name,price_minor,currency,stock; or application/x-ndjson of the same names."},
         "Imported": object(&["rows", "skus_added", "products"], json!({"rows": count(), "skus_added": count(), "products": count()})),

@@ -52,6 +52,26 @@ async fn a_basket_is_reserved_paid_and_refunded() {
 }
 
 #[tokio::test]
+async fn a_payment_is_read_by_its_payer_only() {
+    let served = Served::easy().await;
+    served.sale("demo", 10).await;
+    let ann = served.buyer("ann");
+    let id = ann.reserve("demo", "k1", &wish("a", 1)).await.expect(202).json()["id"].clone();
+    served.world.drain();
+    let order = format!("/v1/orders/{}", id.as_str().unwrap());
+    let payment = ann.post(&format!("{order}/payments"), &json!({})).await.expect(202).json()["payment_id"].clone();
+    let path = format!("/v1/payments/{}", payment.as_str().unwrap());
+    let told = |status: &str| json!({"payment_id": payment, "status": status, "order": id, "amount_minor": 500});
+    assert_eq!(ann.get(&path).await.expect(200).json(), told("started"));
+    ann.delete(&order).await.expect(200);
+    webhook(&served, payment.as_str().unwrap(), "succeeded").await.expect(200);
+    assert_eq!(ann.get(&path).await.expect(200).json(), told("late"));
+    assert_eq!(served.admin().get(&path).await.expect(200).json(), told("late"));
+    assert_eq!(served.buyer("bob").get(&path).await.expect(404).slug(), "unknown-payment");
+    assert_eq!(ann.get("/v1/payments/none").await.expect(404).slug(), "unknown-payment");
+}
+
+#[tokio::test]
 async fn a_replay_is_byte_identical_even_when_sold_out_and_after_the_close() {
     let served = Served::easy().await;
     served.sale("demo", 1).await;

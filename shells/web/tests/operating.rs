@@ -6,7 +6,7 @@ use doorbuster_core::oracle::audit::{Audit, AuditLine};
 use doorbuster_web::admin::rows::COLUMNS;
 use hyper::Method;
 use serde_json::{Value, json};
-use world::{Served, new_sale, wish};
+use world::{Fault, Served, new_sale, wish};
 
 #[tokio::test]
 async fn a_sale_is_filled_topped_up_and_closed() {
@@ -18,8 +18,8 @@ async fn a_sale_is_filled_topped_up_and_closed() {
     let sku = json!({"sku": "c", "product": "p", "name": "C", "price_minor": 1, "currency": "EUR", "stock": 1});
     let added = root.post("/admin/v1/sales/demo/skus", &json!({"skus": [sku]})).await.expect(201).json();
     assert_eq!(added["added"], 1);
-    let topped = root.post("/admin/v1/sales/demo/skus/c/top-up", &json!({"quantity": 4})).await.expect(202).json();
-    assert_eq!((topped["total"].as_u64(), topped["pool"].as_u64()), (Some(5), Some(0)));
+    let top_up = root.key("more").post("/admin/v1/sales/demo/skus/c/top-up", &json!({"quantity": 4})).await;
+    assert_eq!(top_up.expect(202).json()["total"], 5);
     assert_eq!(root.post("/admin/v1/sales/demo/resume", &json!({})).await.expect(409).slug(), "sale-conflict");
     for (command, state) in [("open", "open"), ("stop", "stopped"), ("resume", "open"), ("close", "closed")] {
         let told = root.post(&format!("/admin/v1/sales/demo/{command}"), &json!({})).await.expect(202).json();
@@ -28,6 +28,54 @@ async fn a_sale_is_filled_topped_up_and_closed() {
     let sale = root.get("/admin/v1/sales/demo").await.expect(200).json();
     assert_eq!((&sale["state"], &sale["shards"][0]["phase"]), (&json!("closed"), &json!("SEALED")));
     assert_eq!(sale["skus"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_top_up_is_done_once_under_its_key() {
+    let served = Served::easy().await;
+    served.draft("demo", 5).await;
+    let (root, path) = (served.admin(), "/admin/v1/sales/demo/skus/a/top-up");
+    let four = json!({"quantity": 4});
+    assert_eq!(root.post(path, &four).await.expect(400).slug(), "key-missing");
+    assert_eq!(root.key("late:mine").post(path, &four).await.expect(400).slug(), "key-invalid");
+    let keyed = root.key("k1");
+    served.world.break_now(Fault::StoreUnknown);
+    assert_eq!(keyed.post(path, &four).await.expect(503).slug(), "outcome-unknown");
+    served.world.mend();
+    let first = keyed.post(path, &four).await.expect(202);
+    let told = json!({"sale": "demo", "sku": "a", "quantity": 4, "total": 9, "done_at": "2026-01-01T00:00:00.000Z"});
+    assert_eq!(first.json(), told);
+    served.world.pass_ms(1000);
+    root.key("k2").post(path, &json!({"quantity": 1})).await.expect(202);
+    root.post("/admin/v1/sales/demo/close", &json!({})).await.expect(202);
+    assert_eq!(keyed.post(path, &four).await.expect(202).body, first.body, "a repetition has the same bytes");
+    assert_eq!(keyed.post(path, &json!({"quantity": 5})).await.expect(422).slug(), "key-reused");
+    let other_sku = "/admin/v1/sales/demo/skus/b/top-up";
+    assert_eq!(keyed.post(other_sku, &four).await.expect(422).slug(), "key-reused");
+    assert_eq!(root.key("k3").post(path, &four).await.expect(409).slug(), "sale-conflict");
+    let sale = root.get("/admin/v1/sales/demo").await.expect(200).json();
+    assert_eq!((&sale["skus"][0]["total"], &sale["skus"][1]["total"]), (&json!(10), &json!(5)));
+}
+
+#[tokio::test]
+async fn an_import_that_the_sale_refuses_names_the_row_and_writes_none() {
+    let served = Served::easy().await;
+    served.draft("demo", 1).await;
+    let row = |product: &str, sku: &str, price: u32| format!("{product},New name,,,{sku},Name,{price},EUR,7\n");
+    let csv = |last: String| format!("{}\n{}{last}", COLUMNS.join(","), row("boot", "boot-41", 9900));
+    let root = served.admin().with("content-type", "text/csv");
+    let import = async |csv: String| root.send(Method::POST, "/admin/v1/sales/demo/import", csv.into_bytes()).await;
+    for (last, column) in [(row("p", "a", 501), "price_minor"), (row("boot", "a", 500), "product")] {
+        let before = served.world.state().rows.clone();
+        let bad = import(csv(last)).await.expect(400);
+        assert_eq!(
+            (bad.slug().as_str(), &bad.json()["line"], &bad.json()["column"]),
+            ("bad-row", &json!(3), &json!(column))
+        );
+        assert_eq!(served.world.state().rows, before, "neither SKUs nor products");
+    }
+    let told = import(csv(row("p", "a", 500))).await.expect(201).json();
+    assert_eq!(told, json!({"rows": 2, "skus_added": 1, "products": 2}));
 }
 
 #[tokio::test]

@@ -155,6 +155,8 @@ impl Task {
                 | Refusal::PaymentConflict
                 | Refusal::StaleRung
                 | Refusal::LeaseHeld
+                | Refusal::StaleOffset
+                | Refusal::WindowOpen
                 | Refusal::Invalid(_),
             ) => self.give_up(),
             // Paid or not: asked again, the row is Late, or it is not and the work was done.

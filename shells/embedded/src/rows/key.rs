@@ -5,7 +5,9 @@
 use crate::rows::outbox::TopicCode;
 use doorbuster_core::database::event::Topic;
 use doorbuster_core::ids::{OrderId, PaymentId, ProductId, ReservationId, SaleId, ShardId, SkuId, UserId};
+use doorbuster_core::inbox::Partition;
 use doorbuster_core::time::Wall;
+use doorbuster_core::window::movement::{MovementId, Sign};
 use doorbuster_runtime::ports::store::Due;
 
 /// One byte per table, never reused.
@@ -27,6 +29,11 @@ pub enum Table {
     DeadLetters = 12,
     Commits = 13,
     Ticks = 14,
+    TopUps = 15,
+    SalesRings = 16,
+    SalesCursors = 17,
+    Counted = 18,
+    Expiries = 19,
 }
 
 /// A key in the making.
@@ -115,6 +122,42 @@ pub fn quota((shard, user): &(ShardId, UserId)) -> Vec<u8> {
 
 pub fn payment(payment: &PaymentId) -> Vec<u8> {
     Key::of(Table::Payments).name(payment.as_str()).0
+}
+
+pub fn top_up((sale, key): &(SaleId, doorbuster_core::ids::Key)) -> Vec<u8> {
+    Key::of(Table::TopUps).name(sale.as_str()).name(key.as_str()).0
+}
+
+pub fn sales_ring(sku: &SkuId) -> Vec<u8> {
+    Key::of(Table::SalesRings).name(sku.as_str()).0
+}
+
+pub fn sales_cursor(partition: &Partition) -> Vec<u8> {
+    Key::of(Table::SalesCursors).bytes(&partition.0.to_be_bytes()).0
+}
+
+pub fn counted((sku, order, sign): &MovementId) -> Vec<u8> {
+    let code = match sign {
+        Sign::Paid => 0,
+        Sign::Refunded => 1,
+    };
+    let key = Key::of(Table::Counted).name(sku.as_str()).shard(order.shard);
+    key.bytes(&order.reservation.0).bytes(&[code]).0
+}
+
+/// A row that expires, by time; `row` is its key.
+pub fn expiry(at: Wall, row: &[u8]) -> Vec<u8> {
+    Key::of(Table::Expiries).bytes(&at.0.to_be_bytes()).bytes(row).0
+}
+
+/// What has expired by this time: the end of the keys' range.
+pub fn expired_by(at: Wall) -> Vec<u8> {
+    Key::of(Table::Expiries).bytes(&at.0.to_be_bytes()).0
+}
+
+/// The key of the row that a key of the expiries names.
+pub fn expiring(key: &[u8]) -> Option<&[u8]> {
+    key.get(9..)
 }
 
 /// Everything of a table.

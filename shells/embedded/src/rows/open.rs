@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// What the rows are written as; another number is another version of the platform.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// What the key-value store has in its directory from its creation on. It makes them anew where they are missing, and
 /// with them an empty store, so they are looked for first.
 const PARTS: [&str; 2] = ["version", "keyspaces"];

@@ -20,6 +20,7 @@ impl TopicCode for Topic {
             Topic::ShardDown => 3,
             Topic::Payments => 4,
             Topic::Catalog => 5,
+            Topic::Sales => 6,
         }
     }
 }

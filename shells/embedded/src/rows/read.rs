@@ -39,6 +39,10 @@ pub fn rows(source: &impl Readable, keyspace: &Keyspace, reads: &Reads) -> Resul
         orders: key::order,
         quotas: key::quota,
         payments: key::payment,
+        top_ups: key::top_up,
+        sales_rings: key::sales_ring,
+        sales_cursors: key::sales_cursor,
+        counted: key::counted,
     }
     Ok(rows)
 }

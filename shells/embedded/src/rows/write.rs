@@ -1,7 +1,7 @@
 //! A change of core as one atomic batch of the store.
 
-use super::key;
 use super::outbox::{Batch, Ends};
+use super::{expiry, key};
 use doorbuster_core::database::draft::Change;
 use doorbuster_core::database::event::{Event, Topic};
 use doorbuster_core::database::rows::OrderRow;
@@ -11,19 +11,22 @@ use doorbuster_core::order::status::Status;
 use fjall::{Keyspace, OwnedWriteBatch};
 use serde::Serialize;
 
-/// Puts the rows, moves the index of due orders, and appends the events; tells where the topics end then.
+/// Puts and removes rows, moves the index of due orders, and appends the events; tells where the topics end then.
 pub fn stage(
     batch: &mut OwnedWriteBatch,
     keyspaces: (&Keyspace, &Keyspace),
     view: &View,
     change: Change,
     ends: Ends,
-) -> Ends {
+) -> Result<Ends, fjall::Error> {
     let (rows, outbox) = keyspaces;
     macro_rules! put {
         ($($table:ident: $encode:path,)*) => {
             $(for (id, row) in &change.rows.$table {
                 batch.insert(rows, $encode(id), encode(row));
+            }
+            for id in &change.removed.$table {
+                batch.remove(rows, $encode(id));
             })*
         };
     }
@@ -37,11 +40,16 @@ pub fn stage(
         orders: key::order,
         quotas: key::quota,
         payments: key::payment,
+        top_ups: key::top_up,
+        sales_rings: key::sales_ring,
+        sales_cursors: key::sales_cursor,
+        counted: key::counted,
     }
+    expiry::stage(batch, rows, &change.rows.counted)?;
     for (id, row) in &change.rows.orders {
         move_due(batch, rows, view.rows.orders.get(id), row);
     }
-    append(batch, outbox, change.events, ends)
+    Ok(append(batch, outbox, change.events, ends))
 }
 
 fn move_due(batch: &mut OwnedWriteBatch, rows: &Keyspace, before: Option<&OrderRow>, after: &OrderRow) {

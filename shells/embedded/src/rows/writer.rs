@@ -156,7 +156,7 @@ impl Writer {
         };
         let mut batch = self.shelf.database.batch();
         let keyspaces = (&self.shelf.rows, &self.shelf.outbox);
-        self.ends = write::stage(&mut batch, keyspaces, &view, change, self.ends);
+        self.ends = write::stage(&mut batch, keyspaces, &view, change, self.ends)?;
         batch.commit()?;
         Ok(Ok(reply))
     }

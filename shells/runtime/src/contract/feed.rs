@@ -7,7 +7,7 @@ use crate::ports::store::Store;
 use crate::ports::{FETCH_WAIT_MS, Offset};
 use doorbuster_core::database::command::{Command, Refusal};
 use doorbuster_core::database::event::{Event, Topic};
-use doorbuster_core::ids::Version;
+use doorbuster_core::ids::{Key, Version};
 use doorbuster_core::ledger::reserve::ReserveItem;
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::{Ending, Status};
@@ -109,7 +109,8 @@ async fn a_refused_transaction_says_nothing(world: &World, port: &StoreAndFeed) 
     let before = read_everything(port.feed.as_ref()).await;
     let refused = apply(store, cancel(world, &world.item(0, 1, &[(0, 1)]))).await;
     assert!(matches!(refused, Err(Refusal::Forbidden(_))), "an ended order does not end again: {refused:?}");
-    let top_up = SaleCommand::TopUp { sale: world.sale, sku: sku(99), quantity: 5 };
+    let key = Key::parse("top-up").expect("a suite names a key");
+    let top_up = SaleCommand::TopUp { sale: world.sale, sku: sku(99), quantity: 5, key };
     assert_eq!(apply(store, top_up.into_command()).await, Err(Refusal::NoSku));
     assert_eq!(read_everything(port.feed.as_ref()).await, before, "a refusal leaves no event");
 }

@@ -1,12 +1,13 @@
-//! Reading one topic into a machine's inbox, from the committed place on, as long as the machine wants more.
+//! A topic of the outbox behind an inbox: its one partition in one process, fetched and committed.
 
 use super::Ports;
-use crate::drive::{Inbox, Stop, spawn};
-use crate::ports::Offset;
+use crate::ports::{Partition, Unavailable};
 use doorbuster_core::database::event::{Event, Topic};
-use doorbuster_core::limits::FETCH_RECORDS_MAX;
-use std::time::Duration;
-use tokio::sync::watch;
+use doorbuster_core::inbox::{self, Record};
+use doorbuster_core::outcome::Outcome;
+
+/// The topics of the outbox have one partition in one process.
+const ONLY: Partition = Partition(0);
 
 /// Who reads what.
 #[derive(Clone, Copy, Debug)]
@@ -17,55 +18,45 @@ pub struct Reader {
     pub topic: Topic,
 }
 
-/// A feed that cannot be asked is asked again after this.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
-
-/// Starts reading; `delivered` makes the machine's event of a record. Nothing is read while `paused` says true.
-pub fn start<E: Send + 'static>(
-    reader: Reader,
-    ports: &Ports,
-    stop: &Stop,
-    paused: watch::Receiver<bool>,
-    events: Inbox<E>,
-    delivered: fn(u64, Event) -> E,
-) {
-    let (ports, mut stop) = (ports.clone(), stop.clone());
-    spawn(async move {
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stopped| *stopped) => {}
-            () = follow(reader, &ports, paused, events, delivered) => {}
-        }
-    });
-}
-
-async fn follow<E>(
-    reader: Reader,
-    ports: &Ports,
-    mut paused: watch::Receiver<bool>,
-    events: Inbox<E>,
-    delivered: fn(u64, Event) -> E,
-) {
-    let mut from = committed(reader, ports).await;
-    while paused.wait_for(|paused| !*paused).await.is_ok() {
-        let Ok(found) = ports.feed.fetch(reader.group, reader.topic, from, FETCH_RECORDS_MAX).await else {
-            tokio::time::sleep(RETRY_AFTER).await;
-            continue;
-        };
-        for (offset, event) in found {
-            from = offset.next();
-            if events.send(delivered(offset.0, event)).await.is_err() {
-                return;
-            }
-        }
+impl Reader {
+    /// What the inbox is told first: where its reading goes on.
+    pub async fn assigned<T>(&self, ports: &Ports) -> Result<inbox::Event<T>, Unavailable> {
+        let from = ports.feed.committed(self.group, self.topic).await?;
+        Ok(inbox::Event::Assigned { partition: ONLY, from })
     }
-}
 
-async fn committed(reader: Reader, ports: &Ports) -> Offset {
-    loop {
-        match ports.feed.committed(reader.group, reader.topic).await {
-            Ok(offset) => return offset,
-            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+    /// Performs what the inbox asks for; `record` makes its record of an event, `None` of one that is none of its own.
+    pub async fn perform<T>(
+        &self,
+        ports: &Ports,
+        effect: inbox::Effect,
+        record: impl Fn(Event) -> Option<T>,
+    ) -> inbox::Event<T> {
+        match effect {
+            inbox::Effect::Fetch { ticket, partition, from, limit } => {
+                let found = ports.feed.fetch(self.group, self.topic, from, limit).await;
+                let records = found.map(|found| {
+                    let read = |(offset, event)| match record(event) {
+                        Some(record) => Record::Delivered(offset, record),
+                        None => Record::Undecodable(offset),
+                    };
+                    found.into_iter().map(read).collect()
+                });
+                inbox::Event::Fetched { ticket, partition, outcome: records.map_or(Outcome::Unknown, Outcome::Done) }
+            }
+            inbox::Effect::Commit { ticket, partition, next } => {
+                let committed = ports.feed.commit(self.group, self.topic, next).await;
+                inbox::Event::Committed {
+                    ticket,
+                    partition,
+                    outcome: committed.map_or(Outcome::Unknown, Outcome::Done),
+                }
+            }
+            inbox::Effect::SetAside { ticket, partition, offset } => {
+                let (group, topic, offset_number) = (self.group, self.topic, offset.0);
+                tracing::error!(group, ?topic, offset_number, "an event is in a topic that is not its own");
+                inbox::Event::SetAside { ticket, partition, offset, outcome: Outcome::Done(()) }
+            }
         }
     }
 }

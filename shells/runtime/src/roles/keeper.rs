@@ -1,7 +1,8 @@
-//! The keeper of one shard, wired.
+//! The keepers, wired: one per shard.
 
-use super::Ports;
+use super::auditor::Keepers;
 use super::load::load;
+use super::{Ports, shards};
 use crate::drive::{Inbox, Perform, Performed, Stop, drive, inbox, spawn};
 use crate::telemetry::Metric;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
@@ -12,12 +13,21 @@ use doorbuster_core::keeper::Keeper;
 use doorbuster_core::keeper::talk::{KeeperEffect, KeeperEvent};
 use doorbuster_core::ledger::epoch::{LadderCommand, LadderStep};
 use doorbuster_core::outcome::Outcome;
-use doorbuster_core::sale::command::SaleCommand;
 use doorbuster_core::time::Now;
 use std::sync::Arc;
 
-/// Starts the keeper of a shard; operators' wishes go into the inbox.
-pub fn start(shard: ShardId, ports: &Ports, stop: &Stop) -> Inbox<KeeperEvent> {
+/// Starts a keeper for each shard of each sale, now and whenever one appears; wishes go into their inboxes.
+pub fn follow(ports: &Ports, stop: &Stop) -> Keepers {
+    let keepers = Keepers::default();
+    let (started, of, until) = (keepers.clone(), ports.clone(), stop.clone());
+    shards::follow(ports, stop, move |shard| {
+        let events = start(shard, &of, &until);
+        started.lock().expect("no holder of this lock panics").insert(shard, events);
+    });
+    keepers
+}
+
+fn start(shard: ShardId, ports: &Ports, stop: &Stop) -> Inbox<KeeperEvent> {
     let (events, received) = inbox();
     let machine = Keeper::new(shard, ports.owner, ports.env.entropy());
     let performer = Arc::new(KeeperPerformer { shard, ports: ports.clone() });
@@ -78,10 +88,6 @@ async fn answer(shard: ShardId, ports: &Ports, effect: KeeperEffect) -> Option<K
         KeeperEffect::ReadRange(ticket) => KeeperEvent::RangeRead { ticket, skus: range(ports, shard).await },
         KeeperEffect::Withdraw { ticket, fence, sku, quantity } => {
             KeeperEvent::Withdrawn { ticket, outcome: ledger.withdraw(shard, fence, sku, quantity).await }
-        }
-        KeeperEffect::Distribute { ticket, sku } => {
-            let command = Command::Sale(SaleCommand::Distribute { sale: shard.sale, sku });
-            KeeperEvent::Distributed { ticket, outcome: ports.store.apply(command).await.map(|_| ()) }
         }
         KeeperEffect::Explain(_) => return None,
     };

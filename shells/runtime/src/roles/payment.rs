@@ -1,10 +1,10 @@
 //! The payment worker, wired: late money and money that must go back.
 
 use super::Ports;
-use super::follower::{self, Reader};
-use crate::drive::{Inbox, Perform, Performed, Stop, drive, inbox, spawn};
+use super::follower::Reader;
+use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
+use crate::ports::Unavailable;
 use crate::ports::admit::{Admission, Admit};
-use crate::ports::{Offset, Unavailable};
 use crate::telemetry::Metric;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::event::Topic;
@@ -20,26 +20,24 @@ use doorbuster_core::payment::worker::{
 };
 use doorbuster_core::time::Now;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// The group under which the worker reads.
 pub const READER: Reader = Reader { group: "payment", topic: Topic::Payments };
 
-/// Starts the worker of the one partition of payments.
-pub fn start(ports: &Ports, admit: Arc<dyn Admit>, stop: &Stop) {
-    let (events, received): (Inbox<PaymentEvent>, _) = inbox();
-    let (paused, is_paused) = watch::channel(false);
-    let performer = Arc::new(PaymentPerformer { ports: ports.clone(), admit, paused });
+/// Starts the worker of payments.
+pub async fn start(ports: &Ports, admit: Arc<dyn Admit>, stop: &Stop) -> Result<(), Unavailable> {
+    let (events, received) = inbox();
+    let assigned = PaymentEvent::Inbox(READER.assigned(ports).await?);
+    events.send(assigned).await.map_err(|_| Unavailable("payments stopped at their start".to_owned()))?;
+    let performer = Arc::new(PaymentPerformer { ports: ports.clone(), admit });
     let machine = PaymentWorker::new(ports.env.entropy());
-    let channel = (events.clone(), received);
-    spawn(drive(machine, performer, ports.env.clone(), stop.clone(), channel, |_| PaymentEvent::Tick));
-    follower::start(READER, ports, stop, is_paused, events, |offset, event| PaymentEvent::Delivered { offset, event });
+    spawn(drive(machine, performer, ports.env.clone(), stop.clone(), (events, received), |_| PaymentEvent::Tick));
+    Ok(())
 }
 
 struct PaymentPerformer {
     ports: Ports,
     admit: Arc<dyn Admit>,
-    paused: watch::Sender<bool>,
 }
 
 impl Perform<PaymentWorker> for PaymentPerformer {
@@ -75,18 +73,8 @@ impl Perform<PaymentWorker> for PaymentPerformer {
                 ports.telemetry.add(Metric::Alarms, 1);
                 None
             }
-            PaymentEffect::Commit { offset } => Some(Box::pin(async move {
-                // A commit that is lost only means that payments are looked at again.
-                let _ = ports.feed.commit(READER.group, READER.topic, Offset(offset)).await;
-                None
-            })),
-            PaymentEffect::Pause => {
-                self.paused.send_replace(true);
-                None
-            }
-            PaymentEffect::Resume => {
-                self.paused.send_replace(false);
-                None
+            PaymentEffect::Inbox(effect) => {
+                Some(Box::pin(async move { Some(PaymentEvent::Inbox(READER.perform(&ports, effect, Some).await)) }))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::Ports;
 use super::follower::Reader;
 use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
-use crate::ports::{Partition, Unavailable};
+use crate::ports::Unavailable;
 use crate::telemetry::Metric;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::event::{Event as Outgoing, Topic};
@@ -12,7 +12,6 @@ use doorbuster_core::delay::claims::Standing;
 use doorbuster_core::delay::queue::Task;
 use doorbuster_core::delay::reaper::{Effect, Event, QueueAway, Reaper};
 use doorbuster_core::ids::OrderId;
-use doorbuster_core::inbox::{self, Record};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::time::Now;
 use std::convert::Infallible;
@@ -20,14 +19,11 @@ use std::sync::Arc;
 
 /// The group under which the reaper reads.
 pub const READER: Reader = Reader { group: "reaper", topic: Topic::Timeouts };
-/// The topic has one partition in one process.
-const ONLY: Partition = Partition(0);
 
 /// Starts a reaper over the timeouts topic.
 pub async fn start(ports: &Ports, stop: &Stop) -> Result<(), Unavailable> {
     let (events, received) = inbox();
-    let from = ports.feed.committed(READER.group, READER.topic).await?;
-    let assigned = Event::Inbox(inbox::Event::Assigned { partition: ONLY, from });
+    let assigned = Event::Inbox(READER.assigned(ports).await?);
     events.send(assigned).await.map_err(|_| Unavailable("the reaper stopped at its start".to_owned()))?;
     let performer = Arc::new(ReaperPerformer { ports: ports.clone() });
     let machine = Reaper::new(ports.env.now().mono, ports.env.entropy());
@@ -48,7 +44,7 @@ impl Perform<Reaper> for ReaperPerformer {
 
 async fn answer(ports: &Ports, effect: Effect) -> Event {
     match effect {
-        Effect::Inbox(effect) => Event::Inbox(timeouts(ports, effect).await),
+        Effect::Inbox(effect) => Event::Inbox(READER.perform(ports, effect, task).await),
         Effect::Schedule(ticket, _, tasks) => Event::Scheduled(ticket, away(ports.delay.schedule(tasks).await)),
         Effect::Claim { ticket, token, limit, lease_ms } => {
             Event::Claimed(ticket, token, away(ports.delay.claim(token, limit, lease_ms).await))
@@ -70,29 +66,19 @@ fn away<T>(outcome: Outcome<T, Unavailable>) -> Outcome<T, QueueAway> {
     }
 }
 
-async fn timeouts(ports: &Ports, effect: inbox::Effect) -> inbox::Event<Task> {
-    match effect {
-        inbox::Effect::Fetch { ticket, partition, from, limit } => {
-            let found = ports.feed.fetch(READER.group, READER.topic, from, limit).await;
-            let record = |(offset, event)| match event {
-                Outgoing::TimeoutDue { order, version, expires_at } => {
-                    Record::Delivered(offset, Task { order, version, due: expires_at })
-                }
-                _ => Record::Undecodable(offset),
-            };
-            let outcome =
-                found.map_or(Outcome::Unknown, |found| Outcome::Done(found.into_iter().map(record).collect()));
-            inbox::Event::Fetched { ticket, partition, outcome }
-        }
-        inbox::Effect::Commit { ticket, partition, next } => {
-            let outcome =
-                ports.feed.commit(READER.group, READER.topic, next).await.map_or(Outcome::Unknown, Outcome::Done);
-            inbox::Event::Committed { ticket, partition, outcome }
-        }
-        inbox::Effect::SetAside { ticket, partition, offset } => {
-            tracing::error!(offset = offset.0, "an event of the timeouts topic is none");
-            inbox::Event::SetAside { ticket, partition, offset, outcome: Outcome::Done(()) }
-        }
+fn task(event: Outgoing) -> Option<Task> {
+    match event {
+        Outgoing::TimeoutDue { order, version, expires_at } => Some(Task { order, version, due: expires_at }),
+        Outgoing::OrderChanged(_)
+        | Outgoing::Settled { .. }
+        | Outgoing::Granted { .. }
+        | Outgoing::ReservationLost { .. }
+        | Outgoing::PaymentLate { .. }
+        | Outgoing::RefundDue { .. }
+        | Outgoing::SaleChanged { .. }
+        | Outgoing::CatalogChanged { .. }
+        | Outgoing::SalesMoved(_)
+        | Outgoing::SalesAdvanced { .. } => None,
     }
 }
 

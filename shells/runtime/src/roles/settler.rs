@@ -1,17 +1,16 @@
 //! The settler, wired: what the outbox sends down to shards.
 
 use super::Ports;
-use super::follower::{self, Reader};
+use super::follower::Reader;
 use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
-use crate::ports::Offset;
+use crate::ports::Unavailable;
 use doorbuster_core::database::event::Topic;
 use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::ShardId;
 use doorbuster_core::outcome::Outcome;
-use doorbuster_core::settler::{Settler, SettlerEffect, SettlerEvent, Unreachable};
+use doorbuster_core::settler::{Settler, SettlerEffect, SettlerEvent, ShardChange, Unreachable};
 use doorbuster_core::time::Now;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// The group under which the settler reads.
 pub const READER: Reader = Reader { group: "settler", topic: Topic::ShardDown };
@@ -19,20 +18,19 @@ pub const READER: Reader = Reader { group: "settler", topic: Topic::ShardDown };
 /// Told when units of a shard came back, so that a sold-out latch is forgotten at once.
 pub type ClearLatch = Arc<dyn Fn(ShardId, Option<doorbuster_core::ids::SkuId>) + Send + Sync>;
 
-/// Starts the settler of the one partition of what goes down.
-pub fn start(ports: &Ports, stop: &Stop, clear_latch: ClearLatch) {
+/// Starts the settler of what goes down.
+pub async fn start(ports: &Ports, stop: &Stop, clear_latch: ClearLatch) -> Result<(), Unavailable> {
     let (events, received) = inbox();
-    let (paused, is_paused) = watch::channel(false);
-    let performer = Arc::new(SettlerPerformer { ports: ports.clone(), paused, clear_latch });
+    let assigned = SettlerEvent::Inbox(READER.assigned(ports).await?);
+    events.send(assigned).await.map_err(|_| Unavailable("the settler stopped at its start".to_owned()))?;
+    let performer = Arc::new(SettlerPerformer { ports: ports.clone(), clear_latch });
     let machine = Settler::new(ports.env.entropy());
-    let channel = (events.clone(), received);
-    spawn(drive(machine, performer, ports.env.clone(), stop.clone(), channel, |_| SettlerEvent::Tick));
-    follower::start(READER, ports, stop, is_paused, events, |offset, event| SettlerEvent::Delivered { offset, event });
+    spawn(drive(machine, performer, ports.env.clone(), stop.clone(), (events, received), |_| SettlerEvent::Tick));
+    Ok(())
 }
 
 struct SettlerPerformer {
     ports: Ports,
-    paused: watch::Sender<bool>,
     clear_latch: ClearLatch,
 }
 
@@ -60,19 +58,9 @@ impl Perform<Settler> for SettlerPerformer {
                 (self.clear_latch)(shard, sku);
                 None
             }
-            SettlerEffect::Commit { offset } => Some(Box::pin(async move {
-                // A commit that is lost only means that events are sent down again.
-                let _ = ports.feed.commit(READER.group, READER.topic, Offset(offset)).await;
-                None
+            SettlerEffect::Inbox(effect) => Some(Box::pin(async move {
+                Some(SettlerEvent::Inbox(READER.perform(&ports, effect, ShardChange::of).await))
             })),
-            SettlerEffect::Pause => {
-                self.paused.send_replace(true);
-                None
-            }
-            SettlerEffect::Resume => {
-                self.paused.send_replace(false);
-                None
-            }
         }
     }
 }

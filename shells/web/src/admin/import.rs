@@ -2,14 +2,15 @@
 
 use crate::admin::rows::{Import, from_csv, from_lines};
 use crate::admin::sales::add;
-use crate::api::Shared;
+use crate::api::{Api, Shared};
 use crate::body::{self, IMPORT_BYTES_MAX};
 use crate::extract::{Admin, Names};
-use crate::problem::{Answer, Slug};
+use crate::problem::{Answer, Problem, Slug};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse;
-use doorbuster_core::database::command::Command;
+use doorbuster_core::database::tables::Reads;
+use doorbuster_core::ids::SaleId;
 use doorbuster_core::sale::command::SaleCommand;
 use http::StatusCode;
 use serde_json::json;
@@ -23,16 +24,30 @@ pub async fn import(State(api): State<Shared>, _: Admin, names: Names, request: 
         Some(_) | None => return Err(Slug::UnsupportedMediaType.into()),
     };
     let bytes = body::read(request.into_body(), IMPORT_BYTES_MAX).await?;
-    let Import { products, skus } = read(&bytes, known.row.currency)?;
-    let (products, skus): (Vec<_>, Vec<_>) = (products.into_values().collect(), skus.into_values().collect());
-    let (product_count, row_count) = (products.len(), skus.len());
-    if row_count == 0 {
+    let import = read(&bytes, known.row.currency)?;
+    let (products, rows) = (import.products.len(), import.skus.len());
+    if rows == 0 {
         return Err(Slug::BadRow.because("There is no row.").with("line", 1));
     }
-    // SKUs first: only they can be refused, every rule for products has been checked above. What is left between the
-    // two transactions is a crash, after which the same chunk is sent again.
-    let added = add(&api, &known, skus).await?;
-    api.apply(Command::Sale(SaleCommand::PutProducts(products))).await?;
-    let answer = json!({"rows": row_count, "skus_added": added, "products": product_count});
+    let added = match add(&api, command(known.row.id, &import), known.row.id).await {
+        Ok(added) => added,
+        Err(problem) => return Err(explain(&api, known.row.id, &import, problem).await),
+    };
+    let answer = json!({"rows": rows, "skus_added": added, "products": products});
     Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+fn command(sale: SaleId, import: &Import) -> SaleCommand {
+    let products = import.products.values().cloned().collect();
+    SaleCommand::Import { sale, products, skus: import.skus.values().cloned().collect() }
+}
+
+/// The row that the sale would not have, by line and column. It only explains: nothing was written, whatever is found.
+async fn explain(api: &Api, sale: SaleId, import: &Import, problem: Problem) -> Problem {
+    if problem.slug != Slug::InvalidValue {
+        return problem;
+    }
+    let reads = Reads { skus: import.skus.keys().map(|sku| (sale, *sku)).collect(), ..Reads::default() };
+    let Ok(rows) = api.read(reads).await else { return problem };
+    import.contradiction(&rows.skus).unwrap_or(problem)
 }

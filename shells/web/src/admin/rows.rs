@@ -1,9 +1,9 @@
 //! The rows of an import, from CSV (RFC 4180) or JSON lines of the same names.
 
 use crate::problem::{Problem, Slug};
-use doorbuster_core::database::rows::{Currency, ProductRow};
-use doorbuster_core::ids::{ProductId, SkuId, Version};
-use doorbuster_core::limits::{PRICE_MINOR_MAX, SKUS_MAX, STOCK_MAX, TEXT_MAX};
+use doorbuster_core::database::rows::{Currency, ProductRow, SkuRow};
+use doorbuster_core::ids::{ProductId, SaleId, SkuId, Version};
+use doorbuster_core::limits::{IMPORT_ROWS_MAX, PRICE_MINOR_MAX, STOCK_MAX, TEXT_MAX};
 use doorbuster_core::sale::command::NewSku;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct Import {
     pub products: BTreeMap<ProductId, ProductRow>,
     /// SKUs, each once.
     pub skus: BTreeMap<SkuId, NewSku>,
+    /// The line of each SKU, for those who must mend it.
+    lines: BTreeMap<SkuId, u64>,
 }
 
 /// One row as text, at its line.
@@ -93,8 +95,25 @@ pub fn from_lines(bytes: &[u8], currency: Currency) -> Result<Import, Problem> {
 }
 
 impl Import {
+    /// The first row that speaks against what the sale has already; those rows are the only ones that only the sale
+    /// can refuse.
+    pub fn contradiction(&self, known: &BTreeMap<(SaleId, SkuId), SkuRow>) -> Option<Problem> {
+        let of_row = |((_, sku), known): (&(SaleId, SkuId), &SkuRow)| {
+            let (line, new) = (*self.lines.get(sku)?, self.skus.get(sku)?);
+            let (column, has) = if new.product != known.product {
+                (COLUMNS[0], known.product.to_string())
+            } else if new.price_minor != known.price_minor {
+                (COLUMNS[6], known.price_minor.to_string())
+            } else {
+                return None;
+            };
+            Some((line, bad(line, column, format!("{sku} is in the sale already, with {has}"))))
+        };
+        known.iter().filter_map(of_row).min_by_key(|(line, _)| *line).map(|(_, problem)| problem)
+    }
+
     fn take(&mut self, row: Row, currency: Currency) -> Result<(), Problem> {
-        if self.skus.len() >= SKUS_MAX {
+        if self.skus.len() >= IMPORT_ROWS_MAX {
             return Err(Slug::TooManyRows.into());
         }
         let product = row.product()?;
@@ -112,6 +131,7 @@ impl Import {
             return Err(bad(row.line, "sku", format!("{} stands above already", sku.sku)));
         }
         self.products.insert(product.id, product);
+        self.lines.insert(sku.sku, row.line);
         self.skus.insert(sku.sku, sku);
         Ok(())
     }

@@ -3,22 +3,24 @@
 use crate::admin::shards::phases;
 use crate::api::{Api, Shared};
 use crate::body::Json as In;
-use crate::directory::Known;
 use crate::extract::{Admin, Names};
 use crate::problem::{Answer, Problem, Slug};
+use crate::reserve::key_of;
 use crate::shop::{sale_json, sku_json};
 use crate::stamp;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use doorbuster_core::database::command::{Command, Reply};
+use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::rows::{AckLevel, Currency, SaleState};
+use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::{ProductId, SaleId, SkuId};
 use doorbuster_core::ledger::shard::Window;
-use doorbuster_core::sale::command::{NewSale, NewSku, SaleCommand};
+use doorbuster_core::outcome::Outcome;
+use doorbuster_core::sale::command::{NewSale, NewSku, SaleCommand, TOP_UP_KEY_REUSED};
 use doorbuster_core::time::Wall;
-use http::StatusCode;
 use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -165,14 +167,13 @@ pub async fn add_skus(State(api): State<Shared>, _: Admin, names: Names, In(addi
     let known = api.learn(names.sale()?).await?;
     let currency = known.row.currency;
     let skus = addition.skus.into_iter().map(|article| article.in_currency(currency)).collect::<Result<Vec<_>, _>>()?;
-    let added = add(&api, &known, skus).await?;
+    let added = add(&api, SaleCommand::AddSkus { sale: known.row.id, skus }, known.row.id).await?;
     Ok((StatusCode::CREATED, Json(json!({"added": added}))).into_response())
 }
 
-/// Adds SKUs in one transaction; answers how many were new.
-pub async fn add(api: &Api, known: &Known, skus: Vec<NewSku>) -> Result<usize, Problem> {
-    let sale = known.row.id;
-    let reply = api.apply(Command::Sale(SaleCommand::AddSkus { sale, skus })).await?;
+/// Adds SKUs in one transaction, by one of the commands that do; answers how many were new.
+pub async fn add(api: &Api, command: SaleCommand, sale: SaleId) -> Result<usize, Problem> {
+    let reply = api.apply(Command::Sale(command)).await?;
     api.directory.forget(sale);
     match reply {
         Reply::Count(added) => Ok(added),
@@ -188,13 +189,32 @@ pub struct TopUp {
 }
 
 /// `POST /admin/v1/sales/{sale}/skus/{sku}/top-up`
-pub async fn top_up(State(api): State<Shared>, _: Admin, names: Names, In(top_up): In<TopUp>) -> Answer {
+pub async fn top_up(
+    State(api): State<Shared>,
+    _: Admin,
+    names: Names,
+    headers: HeaderMap,
+    In(top_up): In<TopUp>,
+) -> Answer {
     let (sale, sku) = (names.sale()?, names.sku()?);
-    let command = SaleCommand::TopUp { sale, sku, quantity: top_up.quantity };
-    api.apply(Command::Sale(command)).await?;
-    let known = api.sale(sale).await?;
-    let panorama = api.panorama(&known.row, &[sku]).await?;
-    let shelves: Vec<Value> = panorama.shelves().map(|(row, shelf)| sku_json(&known.row, row, &shelf)).collect();
-    let sku = shelves.into_iter().next().ok_or(Slug::UnknownSku)?;
-    Ok((StatusCode::ACCEPTED, Json(sku)).into_response())
+    let key = key_of(&headers)?.ok_or(Slug::KeyMissing)?;
+    let command = SaleCommand::TopUp { sale, sku, quantity: top_up.quantity, key };
+    match api.ports.store.apply(Command::Sale(command)).await {
+        Outcome::Done(_) => {}
+        Outcome::Refused(Refusal::SaleConflict(TOP_UP_KEY_REUSED)) => return Err(Slug::KeyReused.into()),
+        Outcome::Refused(refusal) => return Err(refusal.into()),
+        // Added or not: the same key adds at most once, and is answered as the first time.
+        Outcome::Unknown => return Err(Slug::OutcomeUnknown.into()),
+    }
+    // Of what was written once under the key, so that a repetition has the same bytes.
+    let rows = api.read(Reads { top_ups: [(sale, key)].into(), ..Reads::default() }).await?;
+    let row = rows.top_ups.get(&(sale, key)).ok_or(Slug::OutcomeUnknown)?;
+    let answer = json!({
+        "sale": sale,
+        "sku": row.sku,
+        "quantity": row.quantity,
+        "total": row.total,
+        "done_at": stamp::text(row.done_at),
+    });
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }

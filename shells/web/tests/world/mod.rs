@@ -191,7 +191,9 @@ impl State {
             | Event::PaymentLate { .. }
             | Event::RefundDue { .. }
             | Event::SaleChanged { .. }
-            | Event::CatalogChanged { .. } => {}
+            | Event::CatalogChanged { .. }
+            | Event::SalesMoved(_)
+            | Event::SalesAdvanced { .. } => {}
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::drive::spawn;
 use crate::ports::store::Store;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::rows::PaymentStatus;
+use doorbuster_core::ids::Key;
 use doorbuster_core::ledger::reserve::ReserveItem;
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::{Ending, Status};
@@ -18,8 +19,9 @@ use tokio::task::JoinHandle;
 /// Callers at once.
 const CALLERS: usize = 50;
 
-fn top_up(world: &World) -> Command {
-    SaleCommand::TopUp { sale: world.sale, sku: sku(0), quantity: 3 }.into_command()
+fn top_up(world: &World, number: usize) -> Command {
+    let key = Key::parse(&format!("top-up-{number}")).expect("a suite names a key");
+    SaleCommand::TopUp { sale: world.sale, sku: sku(0), quantity: 3, key }.into_command()
 }
 
 fn cancel(world: &World, item: &ReserveItem) -> Command {
@@ -52,8 +54,10 @@ async fn prepared(store: &Arc<dyn Store>, name: &str) -> (World, Vec<ReserveItem
 
 pub async fn a_snapshot_stands_still(store: &Arc<dyn Store>) {
     let (world, items) = prepared(store, "still").await;
-    let writers: Vec<_> =
-        items.iter().flat_map(|item| [start(store, cancel(&world, item)), start(store, top_up(&world))]).collect();
+    let pair = |(number, item): (usize, &ReserveItem)| {
+        [start(store, cancel(&world, item)), start(store, top_up(&world, number))]
+    };
+    let writers: Vec<_> = items.iter().enumerate().flat_map(pair).collect();
     for _ in 0..10 {
         let snapshot = store.snapshot().await.expect("a snapshot can be taken");
         let before = world.everything(snapshot.as_ref()).await;
@@ -71,11 +75,11 @@ pub async fn concurrent_commands_are_serialisable(store: &Arc<dyn Store>) {
     let (world, items) = prepared(store, "serial").await;
     let before = sku_row(store.as_ref(), world.sale, sku(0)).await.total;
     let mut callers = Vec::new();
-    for item in &items {
+    for (number, item) in items.iter().enumerate() {
         // Each order is ended by two callers: exactly one of them may.
         callers.push(start(store, cancel(&world, item)));
         callers.push(start(store, cancel(&world, item)));
-        callers.push(start(store, top_up(&world)));
+        callers.push(start(store, top_up(&world, number)));
     }
     let mut done = 0;
     for caller in callers {

@@ -6,7 +6,7 @@ use crate::contract::world::{
 use crate::ports::store::Store;
 use doorbuster_core::database::command::{Command, Refusal};
 use doorbuster_core::database::rows::ProductRow;
-use doorbuster_core::ids::{OrderId, ProductId, Version};
+use doorbuster_core::ids::{Key, OrderId, ProductId, Version};
 use doorbuster_core::ledger::reserve::ReserveItem;
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::{Ending, Status};
@@ -61,10 +61,11 @@ pub async fn a_refusal_writes_nothing(store: &dyn Store) {
     };
     assert_eq!(apply(store, cancel(absent, 1)).await, Err(Refusal::NotYet), "rule 9");
     assert_eq!(apply(store, cancel(order, 2)).await, Err(Refusal::NotYours));
-    let top_up = SaleCommand::TopUp { sale: world.sale, sku: sku(0), quantity: 0 };
+    let key = Key::parse("top-up").expect("a suite names a key");
+    let top_up = SaleCommand::TopUp { sale: world.sale, sku: sku(0), quantity: 0, key };
     assert!(matches!(apply(store, top_up.into_command()).await, Err(Refusal::Invalid(_))));
     let nobody = World::named("nobody").sale;
-    let top_up = SaleCommand::TopUp { sale: nobody, sku: sku(0), quantity: 1 };
+    let top_up = SaleCommand::TopUp { sale: nobody, sku: sku(0), quantity: 1, key };
     assert_eq!(apply(store, top_up.into_command()).await, Err(Refusal::NoSale));
     let settle = PaymentCommand::Settle { payment: payment("nobody-pays"), verdict: Verdict::Succeeded };
     assert_eq!(apply(store, Command::Payment(settle)).await, Err(Refusal::NoPayment));
