@@ -6,7 +6,7 @@ const CALL: &str = "pairs(";
 /// Scripts that walk a table in an order which differs from one server to the next.
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (path, text) in tree.texts().filter(|(path, _)| path.starts_with("lua/")) {
+    for (path, text) in tree.texts().filter(|(path, _)| path.ends_with(".lua")) {
         for (index, line) in text.lines().enumerate() {
             let code = line.split("--").next().unwrap_or_default();
             if calls_pairs(code) {
