@@ -17,7 +17,7 @@ use doorbuster_core::limits::{
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::Restock;
 use doorbuster_core::payment::command::PaymentCommand;
-use doorbuster_core::sale::command::{NewSku, SaleCommand, TOP_UP_KEY_REUSED};
+use doorbuster_core::sale::command::{NewSku, SaleCommand};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ proptest! {
                 }
                 Some(known) => {
                     let same = *known == (*number, *quantity);
-                    let refusal = Err(Refusal::SaleConflict(TOP_UP_KEY_REUSED));
+                    let refusal = Err(Refusal::KeyReused);
                     prop_assert_eq!(outcome, if same { Ok(Reply::Done) } else { refusal });
                     prop_assert_eq!(&world.rows, &before, "under a known key nothing is written");
                 }

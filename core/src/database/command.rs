@@ -66,6 +66,8 @@ pub enum Refusal {
     NotExpired,
     /// The sale exists with other rules, or the state asked for cannot follow.
     SaleConflict(&'static str),
+    /// The key stands for another request of this sale.
+    KeyReused,
     /// The id of the payment was used for another order.
     PaymentConflict,
     /// The payment's state does not allow it.

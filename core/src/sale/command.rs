@@ -5,9 +5,6 @@ use crate::ids::{Key, ProductId, SaleId, ShardId, SkuId};
 use crate::ledger::shard::Window;
 use serde::{Deserialize, Serialize};
 
-/// Why a top-up is refused whose key stands for another one.
-pub const TOP_UP_KEY_REUSED: &str = "the key stands for another top-up of this sale";
-
 /// One change of a sale or of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SaleCommand {
@@ -46,7 +43,7 @@ pub enum SaleCommand {
         /// How many; at least 1.
         quantity: u64,
         /// The operator's, of scope sale. Under a known one nothing is added again, in every state of the sale; a known
-        /// one with another SKU or quantity is refused with `TOP_UP_KEY_REUSED`.
+        /// one with another SKU or quantity is refused as `KeyReused`.
         key: Key,
     },
     /// Gives what is in the pool to the shards.

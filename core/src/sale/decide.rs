@@ -1,7 +1,7 @@
 //! The operator's decisions.
 
 use super::articles;
-use super::command::{NewSale, SaleCommand, TOP_UP_KEY_REUSED};
+use super::command::{NewSale, SaleCommand};
 use crate::database::command::{Refusal, Reply};
 use crate::database::draft::Draft;
 use crate::database::event::Event;
@@ -160,7 +160,7 @@ fn top_up(draft: &mut Draft<'_>, sale: SaleId, sku: SkuId, quantity: u64, key: K
     // Before everything that may have changed since: a repetition deserves its first answer.
     if let Some(done) = draft.top_up(&(sale, key)) {
         let same = done.sku == sku && done.quantity == quantity;
-        return if same { Ok(Reply::Done) } else { Err(Refusal::SaleConflict(TOP_UP_KEY_REUSED)) };
+        return if same { Ok(Reply::Done) } else { Err(Refusal::KeyReused) };
     }
     let row = articles::selling(draft, sale)?;
     let total = known_sku(draft, sale, sku)?.total;

@@ -175,7 +175,7 @@ impl From<Refusal> for Problem {
                 Slug::ForbiddenTransition.because(detail).with("from", from).with("to", to)
             }
             Refusal::SaleConflict(why) => Slug::SaleConflict.because(why),
-            Refusal::PaymentConflict => Slug::KeyReused.into(),
+            Refusal::KeyReused | Refusal::PaymentConflict => Slug::KeyReused.into(),
             Refusal::PaymentState(status) => Slug::PaymentState.because(format!("The payment is {status:?}.")),
             Refusal::StaleRung | Refusal::LeaseHeld => Slug::ShardNotOpen.into(),
             // Expiry is asked by the reaper and sales are counted by their worker, never through this API.

@@ -152,6 +152,7 @@ impl Task {
                 | Refusal::Forbidden(_)
                 | Refusal::NotExpired
                 | Refusal::SaleConflict(_)
+                | Refusal::KeyReused
                 | Refusal::PaymentConflict
                 | Refusal::StaleRung
                 | Refusal::LeaseHeld

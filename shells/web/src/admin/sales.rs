@@ -17,7 +17,7 @@ use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::{ProductId, SaleId, SkuId};
 use doorbuster_core::ledger::shard::Window;
 use doorbuster_core::outcome::Outcome;
-use doorbuster_core::sale::command::{NewSale, NewSku, SaleCommand, TOP_UP_KEY_REUSED};
+use doorbuster_core::sale::command::{NewSale, NewSku, SaleCommand};
 use doorbuster_core::time::Wall;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
@@ -201,7 +201,6 @@ pub async fn top_up(
     let command = SaleCommand::TopUp { sale, sku, quantity: top_up.quantity, key };
     match api.ports.store.apply(Command::Sale(command)).await {
         Outcome::Done(_) => {}
-        Outcome::Refused(Refusal::SaleConflict(TOP_UP_KEY_REUSED)) => return Err(Slug::KeyReused.into()),
         Outcome::Refused(refusal) => return Err(refusal.into()),
         // Added or not: the same key adds at most once, and is answered as the first time.
         Outcome::Unknown => return Err(Slug::OutcomeUnknown.into()),
