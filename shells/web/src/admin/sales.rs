@@ -11,7 +11,7 @@ use crate::stamp;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use doorbuster_core::database::command::{Command, Refusal, Reply};
+use doorbuster_core::database::command::{Command, Reply};
 use doorbuster_core::database::rows::{AckLevel, Currency, SaleState};
 use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::{ProductId, SaleId, SkuId};
