@@ -5,6 +5,7 @@ use super::model::{LATER, Model, NOW};
 use super::state::State;
 use super::violation::{Violation, ensure};
 use doorbuster_core::database::command::{Command, Reply};
+use doorbuster_core::ids::Key;
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::Ending;
 use doorbuster_core::payment::command::{PaymentCommand, Verdict};
@@ -13,7 +14,7 @@ use doorbuster_core::time::Wall;
 
 impl Model {
     pub(super) fn command(&self, state: &mut State, action: Action) -> Result<(), Violation> {
-        let Some((command, at)) = self.command_of(action) else { return Ok(()) };
+        let Some((command, at)) = self.command_of(state, action) else { return Ok(()) };
         if let Action::Abandon { wish } = action {
             state.light.touched |= 1 << wish;
         }
@@ -37,7 +38,7 @@ impl Model {
         Ok(())
     }
 
-    fn command_of(&self, action: Action) -> Option<(Command, Wall)> {
+    fn command_of(&self, state: &State, action: Action) -> Option<(Command, Wall)> {
         let click = |wish: usize| &self.cast.clicks[wish];
         let command = match action {
             Action::Cancel { wish } => {
@@ -69,7 +70,9 @@ impl Model {
             }
             Action::TopUp => {
                 let (sale, sku) = (self.cast.sale, self.cast.skus[0]);
-                Command::Sale(SaleCommand::TopUp { sale, sku, quantity: 1 })
+                // Named after what is left to do, so that the same top-ups in another order are the same state.
+                let key = Key::parse(&format!("top-up-{}", state.light.budgets.top_ups)).expect("printable ASCII");
+                Command::Sale(SaleCommand::TopUp { sale, sku, quantity: 1, key })
             }
             Action::Enter { state } => Command::Sale(SaleCommand::Enter { sale: self.cast.sale, state }),
             _ => return None,
