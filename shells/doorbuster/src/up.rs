@@ -73,7 +73,7 @@ async fn up(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
     // Set once, before the first request.
     let _ = latches.set(api.clone());
     greet(&api, address)?;
-    doorbuster_web::serve(listener, api, stopped_by_signal()?).await;
+    doorbuster_web::serve(listener, api, stopped_by_signal()?).await?;
     end(embedded, latches, stop_roles).await;
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -97,6 +98,15 @@ fn take<M: Machine, P: Perform<M>>(
 #[allow(clippy::disallowed_methods, reason = "this is the driver that everything else is told to use")]
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
+}
+
+/// Starts a future on another runtime than the caller's.
+#[allow(clippy::disallowed_methods, reason = "as above")]
+pub fn spawn_on<T: Send + 'static>(
+    runtime: &Handle,
+    future: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    runtime.spawn(future)
 }
 
 fn start<E: Send + 'static>(effect: Performed<E>, answers: Inbox<E>) {

@@ -27,6 +27,8 @@ mod schemas;
 mod server;
 mod shop;
 mod stamp;
+mod threads;
 pub mod token;
 
-pub use server::{CONNECTIONS_MAX, serve, serve_on};
+pub use server::{CONNECTIONS_MAX, serve_on};
+pub use threads::serve;

@@ -6,8 +6,8 @@ use crate::problem::Slug;
 use crate::reply::{Infallibly, Reply, ReplyBody};
 use crate::{reserve, routes};
 use axum::Router;
-use axum::serve::{Listener, ListenerExt};
-use doorbuster_runtime::drive::{Stop, spawn};
+use axum::serve::Listener;
+use doorbuster_runtime::drive::{Stop, spawn, spawn_on};
 use doorbuster_runtime::telemetry::Metric;
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -18,16 +18,19 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tower::Service;
 
 /// Connections at once: each holds some 20 KiB of buffers while it works, and a file descriptor. Above it, the kernel's
 /// backlog waits, which costs this process nothing.
 pub const CONNECTIONS_MAX: u32 = 10_000;
-/// Bytes of one request's head, which has at most hyper's own hundred headers: a token and a few cookies fit. Also the reading buffer of one connection.
+/// Bytes of one request's head, which has at most hyper's own hundred headers: a token and a few cookies fit. Also the
+/// reading buffer of one connection.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// A request is answered within this, or told that it took too long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,21 +39,25 @@ const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests in flight at the stop may take this long: as long as a request may take at all.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves until told to stop; returns when the requests in flight are answered, or after ten seconds.
-pub async fn serve(listener: tokio::net::TcpListener, api: Shared, stop: Stop) {
-    // Answers are small and whole: waiting for more to send would only delay them.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection went away while it was accepted");
-        }
-    });
-    serve_on(listener, api, stop).await;
+/// Where connections are served.
+#[derive(Clone)]
+pub(crate) struct Station {
+    /// Where the router's answers are made.
+    pub shared: Handle,
+    /// Connections at once.
+    pub connections_max: u32,
 }
 
-/// The same over any listener: the simulator brings its own.
-pub async fn serve_on<L: Listener>(mut listener: L, api: Shared, mut stop: Stop) {
+/// Serves any listener on the runtime of the caller until told to stop: the simulator brings its own. Returns when the
+/// requests in flight are answered, or after ten seconds.
+pub async fn serve_on<L: Listener>(listener: L, api: Shared, stop: Stop) {
+    let station = Station { shared: Handle::current(), connections_max: CONNECTIONS_MAX };
+    serve_in(station, listener, api, stop).await;
+}
+
+pub(crate) async fn serve_in<L: Listener>(station: Station, mut listener: L, api: Shared, mut stop: Stop) {
     let router = routes::router(api.clone());
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    let slots = Arc::new(Semaphore::new(station.connections_max as usize));
     let connections = Arc::<Connections>::default();
     let mut silence = pin!(connections.watch());
     loop {
@@ -64,7 +71,8 @@ pub async fn serve_on<L: Listener>(mut listener: L, api: Shared, mut stop: Stop)
             () = silence.as_mut() => unreachable!("the watch never ends"),
             (slot, io) = accepted => {
                 let (place, activity, ending) = connections.enter();
-                let edge = Arc::new(Edge { api: api.clone(), router: router.clone(), activity });
+                let (router, shared) = (router.clone(), station.shared.clone());
+                let edge = Arc::new(Edge { api: api.clone(), router, shared, activity });
                 spawn(async move {
                     connection(io, edge, ending).await;
                     drop((place, slot));
@@ -76,7 +84,7 @@ pub async fn serve_on<L: Listener>(mut listener: L, api: Shared, mut stop: Stop)
     connections.stop();
     api.closing.send_replace(true);
     // Every slot back means every connection ended. Those that remain are cut when their tasks' runtime ends.
-    if tokio::time::timeout(DRAIN_TIMEOUT, slots.acquire_many(CONNECTIONS_MAX)).await.is_err() {
+    if tokio::time::timeout(DRAIN_TIMEOUT, slots.acquire_many(station.connections_max)).await.is_err() {
         tracing::warn!("some requests were not finished in time");
     }
 }
@@ -85,6 +93,7 @@ pub async fn serve_on<L: Listener>(mut listener: L, api: Shared, mut stop: Stop)
 struct Edge {
     api: Shared,
     router: Router,
+    shared: Handle,
     activity: Arc<Activity>,
 }
 
@@ -129,7 +138,7 @@ where
 }
 
 /// A stop whose sender is gone is a stop too.
-async fn stopped(stop: &mut Stop) {
+pub(crate) async fn stopped(stop: &mut Stop) {
     drop(stop.wait_for(|stopped| *stopped).await);
 }
 
@@ -147,9 +156,27 @@ fn answer(edge: Arc<Edge>, mut request: Request<Incoming>) -> impl Future<Output
             // A reservation that was cut off may have been taken.
             return Ok(guard(reply, REQUEST_TIMEOUT, Slug::OutcomeUnknown).await);
         }
-        let reply = Box::pin(routed(edge.router.clone(), request)).await;
+        let reply = Elsewhere(spawn_on(&edge.shared, routed(edge.router.clone(), request))).await;
         // A stream is in flight until its last piece.
         Ok(reply.map(|body| body.while_busy(busy)))
+    }
+}
+
+/// An answer that another runtime makes; it is not made for a caller who has gone.
+struct Elsewhere(JoinHandle<Reply>);
+
+impl Future for Elsewhere {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+        // It fails only where that runtime has ended: panics are answers already.
+        Pin::new(&mut self.0).poll(context).map(|made| made.unwrap_or_else(|_| Slug::Unavailable.reply()))
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

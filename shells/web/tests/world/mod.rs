@@ -230,7 +230,7 @@ impl Served {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let server = doorbuster_runtime::drive::spawn(doorbuster_web::serve(listener, api.clone(), stopped));
+        let server = doorbuster_runtime::drive::spawn(doorbuster_web::serve_on(listener, api.clone(), stopped));
         Served { world, api, address, telemetry, stop, server }
     }
 
