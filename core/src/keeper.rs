@@ -217,7 +217,11 @@ impl Keeper {
             return;
         }
         self.wishes.insert(sku, quantity);
-        self.hurry(now);
+        // A wish ends a rest, not the pause after a failure: many wishes would else be many tries, and a server that is
+        // cut off for seconds would be taken for lost.
+        if !self.pace.is_failing() {
+            self.hurry(now);
+        }
     }
 
     fn tick(&mut self, now: Now, out: &mut Vec<KeeperEffect>) {

@@ -296,9 +296,10 @@ impl Machine for Lane {
         let may_send = self.waiting() > 0 && self.flights.len() < LANE_FLIGHTS_MAX;
         let next = match self.row {
             Row::Unknown { read_at } if self.waiting() > 0 => Some((read_at, "the row is to be read")),
-            Row::Asked { until, .. } => Some((until, "the row is overdue")),
+            // With nobody waiting it is not asked for again, so nothing is due either: that would be a busy loop.
+            Row::Asked { until, .. } if self.waiting() > 0 => Some((until, "the row is overdue")),
             Row::Open(_) if may_send => Some((self.resume_at, "the next batch may leave")),
-            Row::Unknown { .. } | Row::Open(_) => None,
+            Row::Unknown { .. } | Row::Asked { .. } | Row::Open(_) => None,
         };
         [flight, patience, next].into_iter().flatten().min()
     }

@@ -14,11 +14,12 @@ mod world;
 use doorbuster_core::database::command::Command;
 use doorbuster_core::database::rows::{Phase, SaleState};
 use doorbuster_core::ids::Epoch;
-use doorbuster_core::keeper::talk::KeeperEvent;
+use doorbuster_core::keeper::talk::{KeeperEffect, KeeperEvent};
 use doorbuster_core::ledger::shard::ShardState;
+use doorbuster_core::limits::BALANCE_LOOK_MS;
 use doorbuster_core::machine::Machine;
 use doorbuster_core::sale::command::SaleCommand;
-use hosts::{Hosts, KEEPERS};
+use hosts::{Hosts, KEEPERS, Task};
 use proptest::prelude::*;
 use world::shard;
 
@@ -126,6 +127,37 @@ fn a_new_shard_opens_and_reopens_after_its_server_is_lost() {
     heal(&mut hosts, at_rest);
     assert_eq!(hosts.world.row().epoch, Epoch(2));
     assert_conserved(&hosts);
+}
+
+/// Everything happens in order, but no keeper reaches the server.
+fn perform_cut_off(hosts: &mut Hosts) {
+    while let Some(task) = hosts.tasks.first() {
+        match task {
+            Task::Keeper { who, effect: KeeperEffect::AskServer(ticket), .. } => {
+                let (who, ticket) = (*who, *ticket);
+                hosts.tasks.remove(0);
+                hosts.tell_keeper(who, KeeperEvent::ServerUnreachable { ticket });
+            }
+            Task::Keeper { .. } | Task::Stream { .. } | Task::Settler { .. } => hosts.perform(),
+        }
+    }
+}
+
+#[test]
+fn wishes_do_not_hasten_the_end_of_an_epoch_whose_server_is_cut_off() {
+    let mut hosts = Hosts::new(1);
+    hosts.world.enter(SaleState::Open);
+    heal(&mut hosts, at_rest);
+    for _ in 0..16 {
+        for who in 0..KEEPERS {
+            hosts.tell_keeper(who, KeeperEvent::RebalanceAsked { sku: world::skus()[0], quantity: 1 });
+        }
+        perform_cut_off(&mut hosts);
+        hosts.world.mono.0 += BALANCE_LOOK_MS * 1000;
+        hosts.wake();
+        perform_cut_off(&mut hosts);
+    }
+    assert_eq!(hosts.world.row().phase, Phase::Open, "four seconds are a failover's, not an end");
 }
 
 proptest! {

@@ -38,13 +38,17 @@ impl Latch {
         if quantity < latch.quantity {
             return Advice::Ask;
         }
-        let fresh = now < latch.at.after_ms(LATCH_MS);
-        let asked = latch.asking_until.is_some_and(|until| now < until);
-        if fresh || asked {
+        if latch.holds(now) {
             return Advice::Refuse;
         }
         latch.asking_until = Some(now.after_ms(LANE_ANSWER_MS));
         Advice::Ask
+    }
+
+    /// Whether a wish for so many units is refused. Nobody is told to ask: a basket that is refused for one line must
+    /// not be the one that others wait for at its other lines.
+    pub fn refuses(&self, now: Mono, shard: ShardId, sku: SkuId, quantity: u32) -> bool {
+        self.latched.get(&(shard, sku)).is_some_and(|latch| quantity >= latch.quantity && latch.holds(now))
     }
 
     /// The shard refused so many units as sold out.
@@ -74,6 +78,13 @@ impl Latch {
     }
 }
 
+impl SoldOut {
+    /// Whether it is believed without asking: it is fresh, or somebody asks already.
+    fn holds(&self, now: Mono) -> bool {
+        now < self.at.after_ms(LATCH_MS) || self.asking_until.is_some_and(|until| now < until)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +110,17 @@ mod tests {
         assert_eq!(latch.advise(late.after_ms(LANE_ANSWER_MS), shard(0), a, 1), Advice::Ask, "its answer was lost");
         latch.set(late, shard(0), a, 1);
         assert_eq!(latch.advise(late.after_ms(LATCH_MS - 1), shard(0), a, 1), Advice::Refuse);
+    }
+
+    #[test]
+    fn whether_a_wish_is_refused_can_be_seen_without_asking() {
+        let mut latch = Latch::default();
+        latch.set(Mono(0), shard(0), sku("a"), 2);
+        let late = Mono(0).after_ms(LATCH_MS);
+        assert!(latch.refuses(Mono(0), shard(0), sku("a"), 2) && !latch.refuses(Mono(0), shard(0), sku("a"), 1));
+        assert!(!latch.refuses(late, shard(0), sku("a"), 2), "it has aged");
+        assert_eq!(latch.advise(late, shard(0), sku("a"), 2), Advice::Ask, "nobody asks yet");
+        assert!(latch.refuses(late, shard(0), sku("a"), 2), "now somebody does");
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl Pace {
         now.mono.after_ms(delay_ms / 2 + self.rng.below(delay_ms / 2 + 1))
     }
 
+    /// Whether the last try failed.
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Notes a success: the next failure waits shortly again.
     pub fn succeed(&mut self) {
         self.failures = 0;

@@ -196,8 +196,11 @@ impl PaymentWorker {
     }
 
     fn send_due(&mut self, now: Now, out: &mut Vec<PaymentEffect>) {
-        let free = PAYMENTS_MAX.saturating_sub(self.tasks.values().filter(|task| task.call.is_asked()).count());
-        // An overdue answer is as good as unknown; every question may be asked twice.
+        // An overdue answer is as good as unknown: its place is free, and every question may be asked twice.
+        for task in self.tasks.values_mut().filter(|task| task.call.is_asked() && task.call.is_due(now.mono)) {
+            task.call.retry(now.mono, &mut self.rng);
+        }
+        let free = PAYMENTS_MAX.saturating_sub(self.asked());
         for task in self.tasks.values_mut().filter(|task| task.call.is_due(now.mono)).take(free) {
             let ticket = task.call.ask(now.mono, self.tickets.advance());
             out.push(task.question(ticket));
@@ -205,6 +208,11 @@ impl PaymentWorker {
         let mut effects = Vec::new();
         self.partitions.pump(now.mono, &mut self.tickets, &mut effects);
         out.extend(effects.into_iter().map(PaymentEffect::Inbox));
+    }
+
+    /// Payments with an open question.
+    fn asked(&self) -> usize {
+        self.tasks.values().filter(|task| task.call.is_asked()).count()
     }
 }
 
@@ -227,7 +235,10 @@ impl Machine for PaymentWorker {
     }
 
     fn wake_at(&self) -> Option<(Mono, &'static str)> {
-        let tasks = self.tasks.values().map(|task| (task.call.wake_at(), "a payment is to be tried again"));
+        // While all places are taken a due payment must wait for an answer, not for the clock.
+        let full = self.asked() >= PAYMENTS_MAX;
+        let tasks = self.tasks.values().filter(|task| !full || task.call.is_asked());
+        let tasks = tasks.map(|task| (task.call.wake_at(), "a payment is to be tried again"));
         earliest(self.partitions.wakes().chain(tasks))
     }
 

@@ -196,3 +196,18 @@ fn a_second_click_joins_the_first() {
     edge.perform();
     assert!(matches!(edge.answers[&2], LaneAnswer::Decided(ItemReply::Replayed(_))));
 }
+
+#[test]
+fn a_lane_in_which_nobody_waits_is_not_woken_for_its_row() {
+    use doorbuster_core::limits::{LANE_ANSWER_MS, LANE_PATIENCE_MS};
+    use doorbuster_core::time::{Mono, Now, Wall};
+    let at = |ms: u64| Now { mono: Mono(0).after_ms(ms), wall: Wall(ms) };
+    let (mut lane, mut out) = (Lane::new(BATCH_MAX, 1), Vec::new());
+    lane.step(at(0), LaneEvent::Asked { token: 1, item: wish(0, 0) }, &mut out);
+    // The row is never answered: it is asked for again and again, until the buyer is told to come again.
+    for ms in (0..=LANE_PATIENCE_MS).step_by(LANE_ANSWER_MS as usize / 2) {
+        lane.step(at(ms), LaneEvent::Tick, &mut out);
+    }
+    assert!(out.contains(&LaneEffect::Reply { token: 1, answer: LaneAnswer::NotReady }), "{out:?}");
+    assert_eq!(lane.wake_at(), None, "a due time for which nothing is done is a busy loop");
+}

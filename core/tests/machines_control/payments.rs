@@ -5,16 +5,19 @@ use super::hosts::Hosts;
 use super::world::{World, sale, shard, skus};
 use super::{at_rest, heal};
 use doorbuster_core::database::command::{Command, Refusal, Reply};
+use doorbuster_core::database::event::Event;
 use doorbuster_core::database::rows::{PaymentRow, PaymentStatus, Phase, SaleState};
-use doorbuster_core::ids::{Key, OrderId, PaymentId};
+use doorbuster_core::ids::{Key, OrderId, PaymentId, ReservationId};
 use doorbuster_core::ledger::page::Acceptance;
 use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem, ReserveRefusal};
+use doorbuster_core::limits::PAYMENTS_MAX;
 use doorbuster_core::machine::Machine;
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::{Ending, Status};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::payment::command::{PaymentCommand, Verdict};
 use doorbuster_core::payment::worker::{Fate, NotReserved, PaymentEffect, PaymentEvent, PaymentWorker};
+use doorbuster_core::time::{Mono, Now, Wall};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -227,4 +230,57 @@ proptest! {
         }
         prop_assert!(office.world.rows.stock[&(shard(), skus()[0])].consumed <= 5);
     }
+}
+
+/// A worker that has been given so many refunds at once, and what it asks then.
+fn refunds(count: u64) -> (PaymentWorker, Vec<PaymentEffect>) {
+    let (mut worker, mut feed, mut out) = (PaymentWorker::new(1), Feed::default(), Vec::new());
+    let order = OrderId { shard: shard(), reservation: ReservationId([7; 16]) };
+    let refund = |number: usize| {
+        let payment = PaymentId::parse(&format!("p{number}")).unwrap();
+        ((number as u64) < count).then_some(Event::RefundDue { payment, order })
+    };
+    worker.step(at(0), PaymentEvent::Inbox(feed.assign()), &mut out);
+    while let Some(effect) = out.pop() {
+        if let PaymentEffect::Inbox(effect) = effect {
+            feed.perform::<Event>(effect, false);
+        }
+    }
+    let fetched = feed.deliver(count as usize, false, refund).expect("it fetches");
+    worker.step(at(0), PaymentEvent::Inbox(fetched), &mut out);
+    (worker, out)
+}
+
+fn at(ms: u64) -> Now {
+    Now { mono: Mono(0).after_ms(ms), wall: Wall(0) }
+}
+
+fn questions(out: &[PaymentEffect]) -> usize {
+    out.iter().filter(|effect| matches!(effect, PaymentEffect::RefundAtProvider { .. })).count()
+}
+
+#[test]
+fn while_all_places_are_taken_a_due_payment_does_not_wake_the_worker() {
+    let (worker, out) = refunds(PAYMENTS_MAX as u64 + 1);
+    assert_eq!(questions(&out), PAYMENTS_MAX);
+    let woken = worker.wake_at().unwrap().0;
+    assert!(woken > Mono(0), "a worker that is always due keeps its processor from the very answers it waits for");
+}
+
+#[test]
+fn answers_that_never_come_hold_no_place_for_ever() {
+    let (mut worker, _) = refunds(PAYMENTS_MAX as u64 + 1);
+    let mut again = Vec::new();
+    for seconds in 0..120 {
+        worker.step(at(1_000 * seconds), PaymentEvent::Tick, &mut again);
+    }
+    let asked = |number: usize| {
+        let payment = PaymentId::parse(&format!("p{number}")).unwrap();
+        let of_it = |effect: &&PaymentEffect| {
+            let PaymentEffect::RefundAtProvider { payment: asked, .. } = effect else { return false };
+            *asked == payment
+        };
+        again.iter().filter(of_it).count()
+    };
+    assert!((0..=PAYMENTS_MAX).all(|number| asked(number) > 0), "every refund is asked for again");
 }

@@ -67,8 +67,12 @@ impl Door {
     /// Whether some line of the basket is known to be sold out in this shard.
     pub fn is_latched(&self, now: Mono, shard: ShardId, basket: &Basket) -> bool {
         let mut latch = self.latch_of(shard).lock().expect("no holder of this lock panics");
-        let mut refused = basket.lines().iter().map(|line| latch.advise(now, shard, line.sku, line.quantity));
-        refused.any(|advice| advice == Advice::Refuse)
+        let lines = basket.lines();
+        if lines.iter().any(|line| latch.refuses(now, shard, line.sku, line.quantity)) {
+            return true;
+        }
+        // None refuses, so this basket is sent: it asks for all of its lines.
+        lines.iter().any(|line| latch.advise(now, shard, line.sku, line.quantity) == Advice::Refuse)
     }
 
     /// The id is about to be sent: until it is refused, it may be known to its shard.

@@ -113,15 +113,14 @@ where
     let mut ending = pin!(ending);
     let mut listening = false;
     let raced = poll_fn(|context| {
-        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
-            return Poll::Ready(Ok(ended));
-        }
-        // Once it listens, it is woken when it is told: asking at every turn would cost every request.
-        if listening && !activity.is_told() {
-            return Poll::Pending;
-        }
+        // Once it listens, it is woken when it is told: asking at every turn would cost every request. It begins to listen
+        // before its first read: one that has used up the task's budget would keep it from listening for ever.
+        let told = if listening && !activity.is_told() { Poll::Pending } else { ending.as_mut().poll(context) };
         listening = true;
-        ending.as_mut().poll(context).map(Err)
+        match connection.as_mut().poll(context) {
+            Poll::Ready(ended) => Poll::Ready(Ok(ended)),
+            Poll::Pending => told.map(Err),
+        }
     });
     let ended = match raced.await {
         Ok(ended) => ended,

@@ -20,6 +20,9 @@ use tokio::sync::mpsc;
 /// Connections that were accepted and wait for their thread: at its bound it takes none, and the kernel's backlog waits.
 const HANDED_MAX: usize = 1;
 
+/// Where a thread's connections are handed in.
+type Inlet = mpsc::Sender<std::net::TcpStream>;
+
 /// Serves until told to stop; returns when the requests in flight are answered, or after ten seconds.
 ///
 /// # Errors
@@ -34,11 +37,11 @@ pub async fn serve(mut listener: TcpListener, api: Shared, mut stop: Stop) -> io
         inlets.push(start(number, address, (api.clone(), stop.clone(), station.clone()), running.clone())?);
     }
     drop(running);
-    for inlet in inlets.iter().cycle() {
+    for turn in (0..inlets.len()).cycle() {
         tokio::select! {
             biased;
             () = server::stopped(&mut stop) => break,
-            () = hand_over(&mut listener, inlet) => {}
+            () = hand_over(&mut listener, &inlets, turn) => {}
         }
     }
     drop((listener, inlets));
@@ -47,8 +50,11 @@ pub async fn serve(mut listener: TcpListener, api: Shared, mut stop: Stop) -> io
     Ok(())
 }
 
-async fn hand_over(listener: &mut TcpListener, inlet: &mpsc::Sender<std::net::TcpStream>) {
+async fn hand_over(listener: &mut TcpListener, inlets: &[Inlet], turn: usize) {
     let (stream, _) = Listener::accept(listener).await;
+    // The next thread that has room: one that is full must not hold the others' connections up.
+    let mut in_turn = inlets.iter().cycle().skip(turn).take(inlets.len());
+    let inlet = in_turn.find(|inlet| inlet.capacity() > 0).unwrap_or(&inlets[turn]);
     // Answers are small and whole: waiting for more to send would only delay them.
     match stream.set_nodelay(true).and_then(|()| stream.into_std()) {
         // A thread ends only with the process's stop, and then this connection ends too.
@@ -66,7 +72,7 @@ fn start(
     address: SocketAddr,
     (api, stop, station): (Shared, Stop, Station),
     running: mpsc::Sender<()>,
-) -> io::Result<mpsc::Sender<std::net::TcpStream>> {
+) -> io::Result<Inlet> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (inlet, handed) = mpsc::channel(HANDED_MAX);
     Builder::new().name(format!("edge-{number}")).spawn(move || {

@@ -113,6 +113,23 @@ async fn a_key_of_a_process_before_this_one_is_not_latched() {
 }
 
 #[tokio::test]
+async fn a_basket_that_one_latch_refuses_does_not_ask_for_its_other_lines() {
+    let served = Served::easy().await;
+    served.sale("demo", 1).await;
+    for sku in ["a", "b"] {
+        // The other SKU's latch is aged when this one is set.
+        served.world.pass_ms(100);
+        served.buyer("ann").reserve("demo", sku, &wish(sku, 1)).await.expect(202);
+        served.buyer("bob").reserve("demo", sku, &wish(sku, 1)).await.expect(409);
+    }
+    let both = json!({"lines": [{"sku": "a", "quantity": 1}, {"sku": "b", "quantity": 1}]});
+    assert_eq!(served.buyer("eve").reserve("demo", "k1", &both).await.expect(409).slug(), "sold-out");
+    let top_up = "/admin/v1/sales/demo/skus/a/top-up";
+    served.admin().key("more").post(top_up, &json!({"quantity": 1})).await.expect(202);
+    served.buyer("fay").reserve("demo", "k1", &wish("a", 1)).await.expect(202);
+}
+
+#[tokio::test]
 async fn what_became_of_it() {
     let served = Served::easy().await;
     let sale = served.sale("demo", 10).await;
