@@ -9,6 +9,7 @@ mod delay;
 mod feed;
 mod intents;
 mod ledger;
+mod shard_log;
 mod store;
 mod world;
 
@@ -16,6 +17,7 @@ pub use delay::delay_contract;
 pub use feed::{StoreAndFeed, feed_contract};
 pub use intents::{LedgerAndIntents, intents_contract};
 pub use ledger::ledger_contract;
+pub use shard_log::{LedgerAndLogs, shard_log_contract};
 pub use store::store_contract;
 pub use world::{Memory, NewWorld, World};
 

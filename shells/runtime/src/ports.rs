@@ -9,6 +9,7 @@ pub mod feed;
 pub mod intents;
 pub mod ledger;
 pub mod provider;
+pub mod shard_log;
 pub mod store;
 
 /// How long a fetch waits for its first record: well below the time after which a machine takes it as lost.

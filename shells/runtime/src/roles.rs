@@ -10,6 +10,7 @@ pub mod load;
 pub mod payment;
 pub mod reaper;
 pub mod settler;
+pub mod shard_log;
 pub mod shards;
 pub mod sweep;
 

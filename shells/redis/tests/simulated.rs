@@ -1,0 +1,106 @@
+//! The ports over the simulated server, held to the same contracts as over a real one.
+
+mod support;
+
+use async_trait::async_trait;
+use doorbuster_core::cache::shared::Floored;
+use doorbuster_core::database::rows::AckLevel;
+use doorbuster_core::ids::{ProductId, Version};
+use doorbuster_core::outcome::Outcome;
+use doorbuster_redis::cache::SharedCache;
+use doorbuster_redis::config::RedisConfig;
+use doorbuster_redis::dial::{Address, ByteStream, Dial};
+use doorbuster_redis::log::RedisShardLog;
+use doorbuster_redis::servers::Servers;
+use doorbuster_redis::subscription::{Notice, listen};
+use doorbuster_runtime::contract::clock::SteppedEnv;
+use doorbuster_runtime::contract::{LedgerAndLogs, Subject, ledger_contract, shard_log_contract};
+use doorbuster_runtime::env::SystemEnv;
+use doorbuster_runtime::ports::ledger::Ledger;
+use doorbuster_sim::hosts::redis::{Identity, Mounted, RedisHost, SyncPolicy, serve};
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+/// Streams within this process; their other ends go to the server.
+struct Pipes(mpsc::UnboundedSender<DuplexStream>);
+
+#[async_trait]
+impl Dial for Pipes {
+    async fn dial(&self, _: &Address) -> io::Result<Box<dyn ByteStream>> {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        self.0.send(theirs).map_err(|_| io::Error::other("the server is gone"))?;
+        Ok(Box::new(ours))
+    }
+}
+
+/// Bytes that a stream holds before its reader must read.
+const PIPE_BYTES: usize = 1 << 16;
+
+#[allow(clippy::disallowed_methods, reason = "the simulated server runs on this very thread, beside the test")]
+fn start() -> Arc<Servers> {
+    let env = SystemEnv::shared();
+    let (dialled, mut accepted) = mpsc::unbounded_channel();
+    let host = RedisHost::new(Identity::from_entropy([1, 2, 3], [4, 5, 6]), SyncPolicy::Always);
+    let server = Rc::new(RefCell::new(Mounted::new(host)));
+    let (own, clock) = (server.clone(), env.clone());
+    tokio::task::spawn_local(async move {
+        loop {
+            own.borrow_mut().tick(clock.now());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let clock = env.clone();
+    tokio::task::spawn_local(async move {
+        while let Some(stream) = accepted.recv().await {
+            let (own, clock) = (server.clone(), clock.clone());
+            tokio::task::spawn_local(async move { serve(&own, stream, || clock.now()).await });
+        }
+    });
+    Servers::new(RedisConfig::default(), Arc::new(Pipes(dialled)), env)
+}
+
+#[tokio::test]
+async fn the_simulated_server_keeps_the_contract_of_the_shards_servers() {
+    let make = async || {
+        let port: Arc<dyn Ledger> = Arc::new(support::ledger(&start(), AckLevel::Redis));
+        Subject { port, clock: SteppedEnv::shared(1), keep: Box::new(()) }
+    };
+    LocalSet::new().run_until(ledger_contract(make)).await;
+}
+
+#[tokio::test]
+async fn the_simulated_server_keeps_the_contract_of_the_shards_logs() {
+    let make = async || {
+        let own = start();
+        let port = LedgerAndLogs {
+            ledger: Arc::new(support::ledger(&own, AckLevel::Redis)),
+            log: Arc::new(RedisShardLog::new(own.clone(), 1)),
+            successor: Arc::new(RedisShardLog::new(own, 2)),
+        };
+        Subject { port, clock: SteppedEnv::shared(1), keep: Box::new(()) }
+    };
+    LocalSet::new().run_until(shard_log_contract(make)).await;
+}
+
+#[tokio::test]
+async fn a_listener_hears_the_simulated_server() {
+    let hearing = async {
+        let servers = start();
+        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        let mut notices = listen(servers.clone(), stopped);
+        assert_eq!(notices.recv().await, Some(Notice::Reconnected));
+        let (cache, lamp) = (SharedCache::new(servers), ProductId::parse("lamp").expect("a name"));
+        let Outcome::Done(found) = cache.read(lamp).await else { panic!("a quiet server answers") };
+        assert_eq!(cache.fill(lamp, Version(1), b"bytes"[..].into(), found.at).await, Outcome::Done(()));
+        assert_eq!(cache.floor(lamp, Version(3)).await, Outcome::Done(Floored::Written));
+        assert_eq!(cache.announce(lamp, Version(3)).await, Outcome::Done(()));
+        assert_eq!(notices.recv().await, Some(Notice::Invalidated(lamp, Version(3))));
+    };
+    LocalSet::new().run_until(hearing).await;
+}
