@@ -1,6 +1,5 @@
-//! `cargo sim ...`: searches and, later, runs of the simulated worlds.
+//! `explore`: all interleavings of small worlds of the ledger.
 
-use clap::{Parser, Subcommand};
 use doorbuster_sim::explore::engine::{self, Outcome};
 use doorbuster_sim::explore::model::Model;
 use doorbuster_sim::explore::plant::Plants;
@@ -9,21 +8,8 @@ use doorbuster_sim::explore::story;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-#[derive(Parser)]
-#[command(name = "sim", about = "The simulator of Doorbuster")]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Searches all interleavings of small worlds of the ledger.
-    Explore(Explore),
-}
-
 #[derive(clap::Args)]
-struct Explore {
+pub struct Explore {
     /// One scope by name, or all.
     #[arg(long, default_value = "all")]
     scope: String,
@@ -35,20 +21,18 @@ struct Explore {
     minutes_max: f64,
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match arguments.command {
-        Command::Explore(explore) => run_explore(&explore),
+impl Explore {
+    pub fn run(&self) -> Result<ExitCode, String> {
+        run(self)
     }
 }
 
-fn run_explore(arguments: &Explore) -> ExitCode {
+fn run(arguments: &Explore) -> Result<ExitCode, String> {
     let wanted = |scope: &&Scope| arguments.scope == "all" || arguments.scope == scope.name;
     let scopes: Vec<&Scope> = SCOPES.iter().filter(wanted).collect();
     if scopes.is_empty() {
         let names: Vec<&str> = SCOPES.iter().map(|scope| scope.name).collect();
-        eprintln!("no scope `{}`: there are all, {}", arguments.scope, names.join(", "));
-        return ExitCode::from(2);
+        return Err(format!("no scope `{}`: there are all, {}", arguments.scope, names.join(", ")));
     }
     // An assertion that fails is told with its trace; the hook's line would only disturb.
     std::panic::set_hook(Box::new(|_| {}));
@@ -66,7 +50,7 @@ fn run_explore(arguments: &Explore) -> ExitCode {
             println!("{}", story::tell(&model, found));
         }
     }
-    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[allow(clippy::disallowed_methods, reason = "bounds and reports the search's own cost; no explored state sees it")]

@@ -1,0 +1,76 @@
+//! One partition of a topic.
+
+use doorbuster_core::database::event::{Event, Topic};
+use doorbuster_core::inbox::Offset;
+use doorbuster_core::ledger::entry::Intent;
+
+/// A topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TopicId {
+    /// What the shards' logs carry.
+    Intents,
+    /// One of the outbox.
+    Outbox(Topic),
+}
+
+/// What a record carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// In `intents`.
+    Intent(Intent),
+    /// In a topic of the outbox.
+    Event(Event),
+    /// Bytes that are no record.
+    Poison,
+}
+
+/// The records of one partition, by rising offsets with holes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    records: Vec<(Offset, Payload)>,
+    next: u64,
+}
+
+impl Log {
+    /// Appends a record.
+    pub fn push(&mut self, payload: Payload) {
+        self.records.push((Offset(self.next), payload));
+        self.next += 1;
+    }
+
+    /// Takes an offset for a marker.
+    pub fn mark(&mut self) {
+        self.next += 1;
+    }
+
+    fn place(&self, from: Offset) -> usize {
+        self.records.partition_point(|(offset, _)| *offset < from)
+    }
+
+    /// Up to `limit` records at or after `from`.
+    pub fn fetch(&self, from: Offset, limit: usize) -> Vec<(Offset, Payload)> {
+        self.records[self.place(from)..].iter().take(limit).cloned().collect()
+    }
+
+    /// Records from `from` up to, but without, `to`.
+    pub fn between(&self, from: Offset, to: Offset) -> &[(Offset, Payload)] {
+        let (begin, end) = (self.place(from), self.place(to));
+        &self.records[begin..end.max(begin)]
+    }
+
+    /// Records at or after `from`.
+    pub fn behind(&self, from: Offset) -> u64 {
+        (self.records.len() - self.place(from)) as u64
+    }
+
+    /// All records.
+    pub fn records(&self) -> &[(Offset, Payload)] {
+        &self.records
+    }
+
+    /// The last `count` payloads.
+    pub fn tail(&self, count: usize) -> Vec<Payload> {
+        let from = self.records.len().saturating_sub(count);
+        self.records[from..].iter().map(|(_, payload)| payload.clone()).collect()
+    }
+}

@@ -1,0 +1,3 @@
+//! The worlds in which a plan runs.
+
+pub mod fast;
