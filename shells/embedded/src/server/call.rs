@@ -7,7 +7,7 @@ use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem};
 use doorbuster_core::ledger::settle::Settlement;
 use doorbuster_core::ledger::shard::{Fence, Fenced, ShardState};
 use doorbuster_core::settler::ShardChange;
-use doorbuster_runtime::ports::ledger::ServerView;
+use doorbuster_runtime::ports::ledger::{NotServed, ServerView};
 use tokio::sync::oneshot;
 
 /// Where an answer goes.
@@ -23,7 +23,7 @@ pub enum Call {
     Load(ShardId, Fence, Chunk, Answer<Result<(), LoadRefusal>>),
     Open(ShardId, Fence, u32, bool, Answer<Result<(), LoadRefusal>>),
     Inspect(ShardId, Answer<ServerView>),
-    LookUp(ShardId, UserId, ReservationId, Answer<Option<Record>>),
+    LookUp(ShardId, UserId, ReservationId, Answer<Result<Option<Record>, NotServed>>),
     /// Puts the seal of an epoch into the log, behind everything of that epoch.
     AppendSeal(ShardId, Epoch, Answer<()>),
     /// Gives up log records before this position.

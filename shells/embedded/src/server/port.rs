@@ -107,7 +107,7 @@ impl Ledger for ShardServer {
     }
 
     async fn look_up(&self, shard: ShardId, user: UserId, id: ReservationId) -> Outcome<Option<Record>, NotServed> {
-        self.call(|answer| Call::LookUp(shard, user, id, answer)).await
+        self.fallible(|answer| Call::LookUp(shard, user, id, answer)).await
     }
 
     fn may_know(&self, _shard: ShardId, id: ReservationId) -> bool {

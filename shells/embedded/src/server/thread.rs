@@ -4,13 +4,14 @@ use super::call::{Answer, Call};
 use super::known::Known;
 use crate::log::{Log, LogError, Partition, Position};
 use crate::panic::ProcessEnds;
-use doorbuster_core::ids::{Epoch, ServerId, ShardId};
+use doorbuster_core::ids::{Epoch, ReservationId, ServerId, ShardId, UserId};
 use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
+use doorbuster_core::ledger::page::Record;
 use doorbuster_core::ledger::settle::Settlement;
-use doorbuster_core::ledger::shard::{Fence, Shard};
+use doorbuster_core::ledger::shard::{Fence, Shard, ShardState};
 use doorbuster_core::settler::ShardChange;
 use doorbuster_runtime::env::SharedEnv;
-use doorbuster_runtime::ports::ledger::ServerView;
+use doorbuster_runtime::ports::ledger::{NotServed, ServerView};
 use doorbuster_runtime::telemetry::{Metric, Telemetry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -121,7 +122,8 @@ impl ServerThread {
             }
             Call::Inspect(shard, answer) => hold(releases, answer, view(self.shard(shard))),
             Call::LookUp(shard, user, id, answer) => {
-                hold(releases, answer, self.shard(shard).look_up(&user, id).cloned());
+                // Held like every answer: what it tells is synced before it is told.
+                hold(releases, answer, seen(self.shard(shard), &user, id));
             }
             Call::AppendSeal(shard, epoch, answer) => {
                 self.append_seal(shard, epoch)?;
@@ -186,6 +188,14 @@ fn settle(memory: &mut Shard, change: &ShardChange) -> Settlement {
     match change {
         ShardChange::GiveBack { epoch, user, id } => memory.settle(*epoch, user, *id),
         ShardChange::Grant { epoch, sku, quantity, grant_seq } => memory.grant(*epoch, *sku, *quantity, *grant_seq),
+    }
+}
+
+/// What a whole memory says of a reservation.
+fn seen(shard: &Shard, user: &UserId, id: ReservationId) -> Result<Option<Record>, NotServed> {
+    match shard.meta() {
+        Some(meta) if meta.state != ShardState::Loading => Ok(shard.look_up(user, id).cloned()),
+        Some(_) | None => Err(NotServed),
     }
 }
 

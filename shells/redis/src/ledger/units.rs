@@ -5,9 +5,11 @@ use crate::connection::{ask_identity, read_identity};
 use crate::script::{Answered, judge};
 use crate::servers::Purpose;
 use crate::trouble::Trouble;
-use doorbuster_core::ids::{ReservationId, ShardId, UserId};
+use doorbuster_core::database::rows::AckLevel;
+use doorbuster_core::ids::{Epoch, ReservationId, Seq, ShardId, UserId};
 use doorbuster_core::ledger::page::Record;
 use doorbuster_core::ledger::settle::Settlement;
+use doorbuster_core::ledger::shard::ShardState;
 use doorbuster_core::limits::SETTLEMENTS_MAX;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::settler::ShardChange;
@@ -15,7 +17,7 @@ use doorbuster_lua::call::Call;
 use doorbuster_lua::dump::decode_memory;
 use doorbuster_lua::grant::Grant;
 use doorbuster_lua::record::decode_page;
-use doorbuster_lua::reply::Reply;
+use doorbuster_lua::reply::{Reply, decode_state};
 use doorbuster_lua::settle::GiveBack;
 use doorbuster_lua::value::{ReplyError, Value};
 use doorbuster_runtime::ports::ledger::{NotServed, ServerView};
@@ -78,15 +80,28 @@ impl RedisLedger {
         id: ReservationId,
     ) -> Outcome<Option<Record>, NotServed> {
         let keys = self.routes.keys(shard);
+        let Ok(level) = self.directory.ack(shard.sale).await else { return Outcome::Refused(NotServed) };
         let mut questions = Pipeline::new();
         questions.cmd("HGET").arg(&keys.users).arg(user.as_str());
-        let page = match self.servers.ask(&keys.users, Purpose::Ledger, &questions, self.servers.answer()).await {
-            Ok(asked) if asked.value[0] == Value::Nil => Ok(Vec::new()),
-            Ok(asked) => self.read(&asked, &asked.value[0], |value| decode_page(value.bytes()?)),
-            Err(trouble) => Err(trouble),
+        // Behind the page, so that a page of a memory that was lost is not taken for an empty one.
+        questions.cmd("HMGET").arg(&keys.memory).arg(&["state", "epoch", "acked"]);
+        let asked = match self.servers.ask(&keys.users, Purpose::Ledger, &questions, self.servers.answer()).await {
+            Ok(asked) => asked,
+            Err(trouble) => return not_served(&trouble),
         };
-        match page {
-            Ok(records) => Outcome::Done(records.into_iter().find(|record| record.id == id)),
+        let head = match self.read(&asked, &asked.value[1], decode_head) {
+            Ok(head) => head,
+            Err(trouble) => return not_served(&trouble),
+        };
+        let Some(head) = head else { return Outcome::Refused(NotServed) };
+        let records = match &asked.value[0] {
+            Value::Nil => Ok(Vec::new()),
+            page => self.read(&asked, page, |value| decode_page(value.bytes()?)),
+        };
+        match records.map(|records| records.into_iter().find(|record| record.id == id)) {
+            // Its own 202 has not left yet: a failover may still lose it.
+            Ok(Some(record)) if level == AckLevel::Log && head.awaits(&record) => Outcome::Unknown,
+            Ok(record) => Outcome::Done(record),
             Err(trouble) => not_served(&trouble),
         }
     }
@@ -102,6 +117,31 @@ impl RedisLedger {
             tracing::error!(%error, "a memory that cannot be read");
             Trouble::Unknown(error.to_string())
         })
+    }
+}
+
+/// What a memory says of itself beside a page.
+struct Head {
+    epoch: Epoch,
+    acked: Seq,
+}
+
+impl Head {
+    /// Whether the durable log may lack this acceptance. Those of older epochs were decided by the rebuild.
+    fn awaits(&self, record: &Record) -> bool {
+        record.acceptance.epoch == self.epoch && record.acceptance.seq > self.acked
+    }
+}
+
+/// `None` where the memory is missing or not whole.
+fn decode_head(fields: &Value) -> Result<Option<Head>, ReplyError> {
+    match fields.array()? {
+        [Value::Nil, ..] => Ok(None),
+        [state, epoch, acked] => {
+            let head = Head { epoch: Epoch(epoch.number()?), acked: Seq(acked.number()?) };
+            Ok((decode_state(state.bytes()?)? != ShardState::Loading).then_some(head))
+        }
+        _ => Err(ReplyError::Type("three fields of a memory")),
     }
 }
 

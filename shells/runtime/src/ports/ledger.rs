@@ -49,7 +49,9 @@ pub trait Ledger: Send + Sync + 'static {
     async fn open(&self, shard: ShardId, fence: Fence, chunks: u32, paused: bool) -> Outcome<(), LoadRefusal>;
     /// Who serves this shard now, and what it remembers.
     async fn inspect(&self, shard: ShardId) -> Outcome<ServerView, NotServed>;
-    /// A user's record: what a buyer sees before the order's row exists.
+    /// A user's record: what a buyer sees before the order's row exists. `Refused` where no memory is open: an absent
+    /// record would say nothing there. A record is told only when it is as durable as its first answer had to be, for
+    /// what a look-up has said must stay true; until then nobody knows.
     async fn look_up(&self, shard: ShardId, user: UserId, id: ReservationId) -> Outcome<Option<Record>, NotServed>;
     /// Whether the shard may remember this reservation. `false` is certain, and lets an edge refuse a sold-out click
     /// without asking: a known key must be answered as it was, also after the sell-out. An implementation that cannot

@@ -8,9 +8,9 @@ use crate::ports::admit::{Admission, Admit};
 use crate::telemetry::Metric;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::event::Topic;
-use doorbuster_core::database::rows::{OrderRow, PaymentRow, SaleRow, SaleState};
+use doorbuster_core::database::rows::{OrderRow, PaymentRow, PaymentStatus, SaleRow, SaleState};
 use doorbuster_core::database::tables::Reads;
-use doorbuster_core::ids::{Key, OrderId, ReservationId};
+use doorbuster_core::ids::{Key, OrderId, PaymentId, ReservationId};
 use doorbuster_core::ledger::page::Acceptance;
 use doorbuster_core::ledger::reserve::{ReserveItem, ReserveRefusal};
 use doorbuster_core::outcome::Outcome;
@@ -44,8 +44,8 @@ impl Perform<PaymentWorker> for PaymentPerformer {
     fn perform(&self, _: Now, effect: PaymentEffect) -> Option<Performed<PaymentEvent>> {
         let (ports, admit) = (self.ports.clone(), self.admit.clone());
         match effect {
-            PaymentEffect::ReserveLate { ticket, order, key, .. } => Some(Box::pin(async move {
-                let outcome = reserve_late(&ports, admit.as_ref(), order, key).await;
+            PaymentEffect::ReserveLate { ticket, payment, order, key } => Some(Box::pin(async move {
+                let outcome = reserve_late(&ports, admit.as_ref(), payment, (order, key)).await;
                 Some(PaymentEvent::LateReserved { ticket, outcome })
             })),
             PaymentEffect::LookUp { ticket, order, acceptance } => Some(Box::pin(async move {
@@ -94,12 +94,26 @@ async fn order_and_sale(ports: &Ports, order: OrderId) -> Option<(OrderRow, Sale
     Some((rows.orders.remove(&order)?, rows.sales.remove(&order.shard.sale)?))
 }
 
+/// Whether this late money has found its place already: an order, or the way back.
+async fn is_settled(ports: &Ports, payment: PaymentId) -> Result<bool, Unavailable> {
+    let mut reads = Reads::default();
+    reads.payments.insert(payment);
+    let rows = ports.store.read(reads).await?;
+    Ok(rows.payments.get(&payment).is_some_and(|row| row.status != PaymentStatus::Late))
+}
+
 async fn reserve_late(
     ports: &Ports,
     admit: &dyn Admit,
-    order: OrderId,
-    key: Key,
+    payment: PaymentId,
+    (order, key): (OrderId, Key),
 ) -> Outcome<(OrderId, Acceptance), NotReserved> {
+    // An event may be delivered again long after its money went back: a unit would be held that nobody has paid for.
+    match is_settled(ports, payment).await {
+        Ok(false) => {}
+        Ok(true) => return Outcome::Refused(NotReserved::Never),
+        Err(_) => return Outcome::Refused(NotReserved::NotReady),
+    }
     let Some((row, sale)) = order_and_sale(ports, order).await else { return Outcome::Refused(NotReserved::NotReady) };
     let Some(origin) = row.origin else { return Outcome::Refused(NotReserved::Never) };
     let id = ReservationId::derive(order.shard.sale, &row.user, &key);
