@@ -1,7 +1,7 @@
 //! Memory and open: a memory is built whole or not at all.
 
 use crate::contract::world::{Memory, World, certain, counter, reserve, taken, user, view};
-use crate::ports::ledger::Ledger;
+use crate::ports::ledger::{Ledger, NotServed};
 use doorbuster_core::ids::{Epoch, Nonce, Seq, ServerId, SkuId};
 use doorbuster_core::ledger::load::{Chunk, LoadRefusal};
 use doorbuster_core::ledger::page::{Acceptance, Record, RecordState};
@@ -28,7 +28,7 @@ pub async fn a_memory_answers_only_when_it_is_whole(ledger: &dyn Ledger) {
     let refused = certain(async || ledger.reserve(shard, fence, vec![item.clone()]).await).await;
     assert_eq!(refused, Err(Fenced), "without a memory there is nothing to reserve from");
     let looked = certain(async || ledger.look_up(shard, item.user.clone(), item.id).await).await;
-    assert_eq!(looked, Ok(None), "without a memory there is no record");
+    assert_eq!(looked, Err(NotServed), "without a memory nobody knows whether there is a record");
 
     let load = Memory::of(5);
     certain(async || ledger.load(shard, fence, load.chunk()).await).await.expect("an empty server can be loaded");
@@ -37,6 +37,8 @@ pub async fn a_memory_answers_only_when_it_is_whole(ledger: &dyn Ledger) {
     let back = vec![ShardChange::GiveBack { epoch: Epoch(1), user: item.user.clone(), id: item.id }];
     let settled = certain(async || ledger.settle(shard, back.clone()).await).await;
     assert_eq!(settled, Ok(vec![Settlement::Retry]), "a memory that is being loaded cannot tell yet");
+    let looked = certain(async || ledger.look_up(shard, item.user.clone(), item.id).await).await;
+    assert_eq!(looked, Err(NotServed), "nor of a record");
 
     certain(async || ledger.open(shard, fence, 1, false).await).await.expect("a whole load can be opened");
     taken(&reserve(ledger, shard, fence, &[item]).await[0]);
