@@ -19,6 +19,7 @@
 mod expiring;
 mod flight;
 mod floors;
+pub mod invalidator;
 pub mod local;
 pub mod shared;
 pub mod talk;

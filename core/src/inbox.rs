@@ -4,6 +4,7 @@
 //! so answers to its work find nobody.
 
 mod assigned;
+pub mod marks;
 pub mod partitions;
 
 use crate::call::{Call, earliest};

@@ -25,6 +25,7 @@ pub mod receipt;
 pub mod relay;
 pub mod rng;
 pub mod sale;
+pub mod search;
 pub mod settler;
 pub mod time;
 pub mod window;

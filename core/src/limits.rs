@@ -213,6 +213,10 @@ pub const CACHE_WAITING_MAX: usize = 16_384;
 pub const CACHE_CALLERS_MAX: usize = 65_536;
 /// Bytes of one cached product: three texts of `TEXT_MAX` characters, escaped. Longer ones are served, not kept.
 pub const CACHE_VALUE_BYTES_MAX: usize = 16_384;
+/// Floors that one call of an invalidator writes: each is one short script, and all of them one round trip.
+pub const CACHE_FLOORS_MAX: usize = 64;
+/// Documents of one bulk of the indexer: whole products of some kilobytes, so a bulk stays below a megabyte.
+pub const INDEX_BULK_MAX: usize = 128;
 /// Closed hours that the sales of seven days count.
 pub const SALES_HOURS: u64 = 7 * 24;
 /// Slots of a SKU's ring: the closed hours, the open one, and one for a clock that is ahead.

@@ -2,4 +2,5 @@
 
 pub mod command;
 pub mod decide;
+pub mod late;
 pub mod worker;

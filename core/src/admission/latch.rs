@@ -4,6 +4,7 @@
 //! replayed by the shard alone, so a caller that may be retrying an accepted key must be let through.
 
 use crate::ids::{ShardId, SkuId};
+use crate::ledger::basket::Basket;
 use crate::limits::{LANE_ANSWER_MS, LATCH_MS, LATCHES_MAX};
 use crate::time::Mono;
 use std::collections::BTreeMap;
@@ -51,6 +52,16 @@ impl Latch {
         self.latched.get(&(shard, sku)).is_some_and(|latch| quantity >= latch.quantity && latch.holds(now))
     }
 
+    /// Whether some line of the basket is known to be sold out in this shard; when none is, this basket is the one that
+    /// asks for all of its lines.
+    pub fn is_latched(&mut self, now: Mono, shard: ShardId, basket: &Basket) -> bool {
+        let lines = basket.lines();
+        if lines.iter().any(|line| self.refuses(now, shard, line.sku, line.quantity)) {
+            return true;
+        }
+        lines.iter().any(|line| self.advise(now, shard, line.sku, line.quantity) == Advice::Refuse)
+    }
+
     /// The shard refused so many units as sold out.
     pub fn set(&mut self, now: Mono, shard: ShardId, sku: SkuId, quantity: u32) {
         if self.latched.len() >= LATCHES_MAX && !self.latched.contains_key(&(shard, sku)) {
@@ -89,6 +100,7 @@ impl SoldOut {
 mod tests {
     use super::*;
     use crate::ids::SaleId;
+    use crate::ledger::basket::Line;
 
     fn shard(k: u16) -> ShardId {
         ShardId { sale: SaleId::parse("demo").unwrap(), k }
@@ -121,6 +133,21 @@ mod tests {
         assert!(!latch.refuses(late, shard(0), sku("a"), 2), "it has aged");
         assert_eq!(latch.advise(late, shard(0), sku("a"), 2), Advice::Ask, "nobody asks yet");
         assert!(latch.refuses(late, shard(0), sku("a"), 2), "now somebody does");
+    }
+
+    #[test]
+    fn a_basket_that_is_refused_for_one_line_asks_for_none() {
+        let line = |name| Line { sku: sku(name), quantity: 1 };
+        let basket = Basket::parse(&[line("a"), line("b")]).unwrap();
+        let mut latch = Latch::default();
+        latch.set(Mono(0), shard(0), sku("a"), 1);
+        let late = Mono(0).after_ms(LATCH_MS);
+        latch.set(late, shard(0), sku("b"), 1);
+        assert!(latch.is_latched(late, shard(0), &basket));
+        assert_eq!(latch.advise(late, shard(0), sku("a"), 1), Advice::Ask, "the basket did not ask for it");
+        let later = late.after_ms(LATCH_MS + LANE_ANSWER_MS);
+        assert!(!latch.is_latched(later, shard(0), &basket), "both have aged: it asks for both");
+        assert!(latch.is_latched(later, shard(0), &basket), "and others wait for its answer");
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub enum Event {
     CatalogChanged {
         /// Which product.
         product: ProductId,
-        /// The row's version.
+        /// The row's version; 0 when it has no row, and only a SKU was written.
         version: Version,
     },
     /// A line of an order was paid or refunded. It adds up, so its name tells a repetition.

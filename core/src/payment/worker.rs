@@ -15,8 +15,10 @@ use crate::inbox::{self, Offset, Partition};
 use crate::ledger::page::Acceptance;
 use crate::limits::PAYMENTS_MAX;
 use crate::machine::{Machine, Ticket};
+use crate::order::fate::Fate;
 use crate::outcome::Outcome;
 use crate::payment::command::PaymentCommand;
+use crate::payment::late::NotReserved;
 use crate::rng::Rng;
 use crate::time::{Mono, Now};
 use std::collections::BTreeMap;
@@ -68,29 +70,9 @@ pub enum PaymentEvent {
     },
 }
 
-/// Why no unit was taken for a late payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NotReserved {
-    /// For good: sold out, the limit, the sale's end.
-    Never,
-    /// The shard is not open now, or stopped: try again.
-    NotReady,
-}
-
 /// The provider will not give this money back; a person must find out why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProviderRefusal;
-
-/// What became of an accepted reservation, by its (epoch, seq), both rows read in one strong snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
-    /// Its order has a row.
-    Decided,
-    /// It stands in the log and is not decided yet.
-    OnItsWay,
-    /// It will never be an order of this (epoch, seq).
-    Lost,
-}
 
 /// What a worker asks for. Each with a ticket is answered once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

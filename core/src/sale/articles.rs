@@ -7,14 +7,16 @@ use crate::database::draft::Draft;
 use crate::database::event::Event;
 use crate::database::rows::{ProductRow, SaleRow, SaleState, SkuRow};
 use crate::database::tables::{Reads, View};
-use crate::ids::{SaleId, Version};
+use crate::ids::{ProductId, SaleId, Version};
 use crate::ledger::stock;
 use crate::limits::{IMPORT_ROWS_MAX, PRICE_MINOR_MAX, SKUS_MAX, STOCK_MAX, STOCK_ROWS_MAX, TEXT_MAX};
+use std::collections::BTreeSet;
 
 /// The rows that adding these SKUs needs. More of them than a sale may have are refused unread.
 pub fn want(reads: &mut Reads, view: &View, sale: SaleId, skus: &[NewSku]) {
     reads.sales.insert(sale);
     reads.ranges.insert(sale);
+    reads.products.extend(skus.iter().take(SKUS_MAX).map(|new| new.product));
     if view.rows.sales.get(&sale).is_some_and(|row| !exceeds(skus.len(), row.shards)) {
         want_stock(reads, view, sale, skus.iter().map(|new| new.sku));
     }
@@ -36,6 +38,7 @@ pub fn add_skus(draft: &mut Draft<'_>, sale: SaleId, skus: &[NewSku]) -> Result<
     }
     let mut range = draft.range(&sale).cloned().unwrap_or_default();
     let mut added = 0;
+    let mut products = BTreeSet::new();
     for new in skus {
         check_sku(new)?;
         if let Some(existing) = draft.sku(&(sale, new.sku)) {
@@ -49,14 +52,26 @@ pub fn add_skus(draft: &mut Draft<'_>, sale: SaleId, skus: &[NewSku]) -> Result<
         range.skus.push(new.sku);
         draft.put_sku((sale, new.sku), new_sku(sale, new));
         stock::distribute(draft, sale, new.sku, row.shards);
-        draft.emit(Event::CatalogChanged { product: new.product, version: Version(1) });
+        products.insert(new.product);
     }
     if exceeds(range.skus.len(), row.shards) {
         return Err(too_many());
     }
     range.skus.sort_unstable();
     draft.put_range(sale, range);
+    products.into_iter().for_each(|product| touch_product(draft, product));
     Ok(Reply::Count(added))
+}
+
+/// One of its SKUs was written: what shows a product shows them too, so it counts as a change of the product. A product
+/// without a row has version 0, and nothing that anybody keeps is older.
+fn touch_product(draft: &mut Draft<'_>, product: ProductId) {
+    let mut version = Version(0);
+    if let Some(row) = draft.product(&product).cloned() {
+        version = row.version.next();
+        draft.put_product(product, ProductRow { version, ..row });
+    }
+    draft.emit(Event::CatalogChanged { product, version });
 }
 
 /// Writes the rows of one file, whole or not at all: a refusal drops the draft. What is as the file says stays untouched,

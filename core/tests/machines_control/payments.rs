@@ -2,21 +2,24 @@
 
 use super::feed::Feed;
 use super::hosts::Hosts;
-use super::world::{World, sale, shard, skus};
+use super::world::{World, shard, skus};
 use super::{at_rest, heal};
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::event::Event;
 use doorbuster_core::database::rows::{PaymentRow, PaymentStatus, Phase, SaleState};
+use doorbuster_core::database::tables::Rows;
 use doorbuster_core::ids::{Key, OrderId, PaymentId, ReservationId};
 use doorbuster_core::ledger::page::Acceptance;
-use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem, ReserveRefusal};
+use doorbuster_core::ledger::reserve::ItemReply;
 use doorbuster_core::limits::PAYMENTS_MAX;
 use doorbuster_core::machine::Machine;
 use doorbuster_core::order::command::OrderCommand;
+use doorbuster_core::order::fate::Fate;
 use doorbuster_core::order::status::{Ending, Status};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::payment::command::{PaymentCommand, Verdict};
-use doorbuster_core::payment::worker::{Fate, NotReserved, PaymentEffect, PaymentEvent, PaymentWorker};
+use doorbuster_core::payment::late::{LateReservation, NotReserved};
+use doorbuster_core::payment::worker::{PaymentEffect, PaymentEvent, PaymentWorker};
 use doorbuster_core::time::{Mono, Now, Wall};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -100,8 +103,8 @@ impl Office {
         let (life, effect) = self.tasks.remove(index);
         let never_arrived = self.faulty(8);
         let event = match effect {
-            PaymentEffect::ReserveLate { ticket, order, key, .. } => {
-                let outcome = if never_arrived { Outcome::Unknown } else { self.reserve(order, key) };
+            PaymentEffect::ReserveLate { ticket, payment, order, key } => {
+                let outcome = if never_arrived { Outcome::Unknown } else { self.reserve(payment, (order, key)) };
                 PaymentEvent::LateReserved { ticket, outcome: self.unknown(outcome) }
             }
             PaymentEffect::LookUp { ticket, order, acceptance } => {
@@ -138,31 +141,34 @@ impl Office {
         if self.faulty(8) { Outcome::Unknown } else { outcome }
     }
 
-    fn reserve(&mut self, old: OrderId, key: Key) -> Outcome<(OrderId, Acceptance), NotReserved> {
-        let row = self.world.rows.orders[&old].clone();
-        let basket = row.origin.expect("an order with money was reserved").basket;
-        let order = OrderId::derive(sale(), 1, &row.user, &key);
-        let item = ReserveItem { id: order.reservation, user: row.user, body: basket.body_hash(), basket };
+    fn reserve(
+        &mut self,
+        payment: PaymentId,
+        (old, key): (OrderId, Key),
+    ) -> Outcome<(OrderId, Acceptance), NotReserved> {
+        let late = match LateReservation::of(&self.world.rows, payment, old, &key) {
+            Ok(late) => late,
+            Err(refusal) => return Outcome::Refused(refusal),
+        };
+        match late.known(&self.world.rows, self.world.now().wall) {
+            Some(Ok(acceptance)) => return Outcome::Done((late.order, acceptance)),
+            Some(Err(refusal)) => return Outcome::Refused(refusal),
+            None => {}
+        }
         let fence = self.world.row().fence();
-        match self.world.reserve(fence, &[item]) {
+        match self.world.reserve(fence, &[late.item]) {
             Ok(replies) => match replies[0] {
-                ItemReply::Accepted(acceptance) | ItemReply::Replayed(acceptance) => Outcome::Done((order, acceptance)),
-                ItemReply::Refused(ReserveRefusal::NotReady | ReserveRefusal::Stopped) => {
-                    Outcome::Refused(NotReserved::NotReady)
+                ItemReply::Accepted(acceptance) | ItemReply::Replayed(acceptance) => {
+                    Outcome::Done((late.order, acceptance))
                 }
-                ItemReply::Refused(_) => Outcome::Refused(NotReserved::Never),
+                ItemReply::Refused(refusal) => Outcome::Refused(refusal.into()),
             },
             Err(_) => Outcome::Refused(NotReserved::NotReady),
         }
     }
 
     fn fate(&self, order: OrderId, acceptance: Acceptance) -> Fate {
-        let row = self.world.row();
-        match self.world.rows.orders.contains_key(&order) {
-            true => Fate::Decided,
-            false if row.epoch == acceptance.epoch && row.cursor < acceptance.seq => Fate::OnItsWay,
-            false => Fate::Lost,
-        }
+        Fate::of(self.world.rows.orders.get(&order), &self.world.row(), acceptance.epoch, acceptance.seq)
     }
 
     fn apply(&mut self, command: PaymentCommand) -> Outcome<PaymentRow, Refusal> {
@@ -229,6 +235,20 @@ proptest! {
             }
         }
         prop_assert!(office.world.rows.stock[&(shard(), skus()[0])].consumed <= 5);
+    }
+}
+
+#[test]
+fn money_that_has_found_its_place_takes_no_unit_and_unread_rows_say_nothing() {
+    let mut office = Office::new(3);
+    let (payment, row) = office.world.rows.payments.iter().find(|(_, row)| row.status == PaymentStatus::Late).unwrap();
+    let (payment, order) = (*payment, row.order);
+    let key = Key::of_late_payment(payment);
+    assert!(LateReservation::of(&office.world.rows, payment, order, &key).is_ok());
+    assert_eq!(LateReservation::of(&Rows::default(), payment, order, &key), Err(NotReserved::NotReady));
+    for status in [PaymentStatus::Paid, PaymentStatus::RefundDue, PaymentStatus::Refunded] {
+        office.world.rows.payments.get_mut(&payment).unwrap().status = status;
+        assert_eq!(office.reserve(payment, (order, key.clone())), Outcome::Refused(NotReserved::Never));
     }
 }
 

@@ -89,12 +89,13 @@ async fn a_reservation_waits_for_the_durable_log() {
             assert_eq!(log.ack(shard, fence, Seq(mark)).await, Outcome::Done(()));
         }
     };
+    let (user, id) = (first[0].user.clone(), first[0].id);
+    assert_eq!(ledger.look_up(shard, user.clone(), id).await, Outcome::Unknown, "nor is anybody told of it");
     let second = ledger.reserve(shard, fence, vec![world.item(2, 1, &[(0, 1)])]);
     let (replies, ()) = tokio::join!(second, forwarding);
     assert!(matches!(replies, Outcome::Done(replies) if matches!(replies[0], ItemReply::Accepted(_))));
+    let found = ledger.look_up(shard, user, id).await;
+    assert!(matches!(found, Outcome::Done(Some(_))), "it was marked since: {found:?}");
     let again = ledger.reserve(shard, fence, first).await;
-    assert!(
-        matches!(again, Outcome::Done(replies) if matches!(replies[0], ItemReply::Replayed(_))),
-        "it was marked since"
-    );
+    assert!(matches!(again, Outcome::Done(replies) if matches!(replies[0], ItemReply::Replayed(_))));
 }

@@ -2,7 +2,7 @@
 
 use crate::api::{Api, Settings};
 use crate::problem::{Problem, Slug};
-use doorbuster_core::admission::latch::{Advice, Latch};
+use doorbuster_core::admission::latch::Latch;
 use doorbuster_core::admission::rate::{Rate, RateTable, Verdict};
 use doorbuster_core::ids::{OrderId, ReservationId, ShardId, UserId};
 use doorbuster_core::ledger::basket::Basket;
@@ -66,13 +66,7 @@ impl Door {
 
     /// Whether some line of the basket is known to be sold out in this shard.
     pub fn is_latched(&self, now: Mono, shard: ShardId, basket: &Basket) -> bool {
-        let mut latch = self.latch_of(shard).lock().expect("no holder of this lock panics");
-        let lines = basket.lines();
-        if lines.iter().any(|line| latch.refuses(now, shard, line.sku, line.quantity)) {
-            return true;
-        }
-        // None refuses, so this basket is sent: it asks for all of its lines.
-        lines.iter().any(|line| latch.advise(now, shard, line.sku, line.quantity) == Advice::Refuse)
+        self.latch_of(shard).lock().expect("no holder of this lock panics").is_latched(now, shard, basket)
     }
 
     /// The id is about to be sent: until it is refused, it may be known to its shard.

@@ -3,9 +3,9 @@
 use crate::api::Api;
 use crate::problem::{Problem, Slug};
 use doorbuster_core::database::rows::{OrderRow, Phase, ShardRow};
-use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::{Epoch, OrderId, Seq, UserId};
 use doorbuster_core::ledger::page::Record;
+use doorbuster_core::order::fate;
 use doorbuster_core::outcome::Outcome;
 
 /// What is known of a reservation.
@@ -24,11 +24,13 @@ pub enum Fate {
 impl Api {
     /// What became of an acceptance at this place.
     pub(crate) async fn fate_of(&self, order: OrderId, epoch: Epoch, seq: Seq) -> Result<Fate, Problem> {
-        match self.rows_of(order).await? {
-            (Some(row), _) => Ok(Fate::Decided(row)),
-            (None, shard) if shard.epoch == epoch && shard.cursor < seq => Ok(Fate::OnItsWay(epoch, seq)),
-            (None, _) => Ok(Fate::Lost(epoch, seq)),
-        }
+        let (row, shard) = self.rows_of(order).await?;
+        let fate = fate::Fate::of(row.as_ref(), &shard, epoch, seq);
+        Ok(match (row, fate) {
+            (Some(row), _) => Fate::Decided(row),
+            (None, fate::Fate::OnItsWay) => Fate::OnItsWay(epoch, seq),
+            (None, fate::Fate::Lost | fate::Fate::Decided) => Fate::Lost(epoch, seq),
+        })
     }
 
     /// What became of a key for which no receipt was shown: the caller's own page may know it. The record comes with
@@ -54,8 +56,7 @@ impl Api {
     }
 
     async fn rows_of(&self, order: OrderId) -> Result<(Option<OrderRow>, ShardRow), Problem> {
-        let reads = Reads { orders: [order].into(), shards: [order.shard].into(), ..Reads::default() };
-        let mut rows = self.read(reads).await?;
+        let mut rows = self.read(fate::Fate::reads(order)).await?;
         let shard = rows.shards.remove(&order.shard).ok_or(Slug::UnknownOrder)?;
         Ok((rows.orders.remove(&order), shard))
     }

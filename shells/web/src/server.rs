@@ -168,8 +168,8 @@ impl Future for Elsewhere {
     type Output = Reply;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
-        // It fails only where that runtime has ended: panics are answers already.
-        Pin::new(&mut self.0).poll(context).map(|made| made.unwrap_or_else(|_| Slug::Unavailable.reply()))
+        // It fails only where that runtime has ended, in the middle of what was asked: whether it was done is not known.
+        Pin::new(&mut self.0).poll(context).map(|made| made.unwrap_or_else(|_| Slug::TimedOut.reply()))
     }
 }
 

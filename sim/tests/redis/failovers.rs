@@ -126,6 +126,18 @@ fn wait_counts_the_replicas_that_have_what_was_written() {
 }
 
 #[test]
+fn wait_after_a_read_covers_what_another_connection_wrote() {
+    let (mut primary, mut replica) = pair();
+    let reader = primary.host.connect();
+    primary.ask(&["SET", "a", "1"]);
+    primary.host.receive(reader, &encode_request(&["GET", "a"]), at(0));
+    let waiting = primary.host.receive(reader, &encode_request(&["WAIT", "1", "100"]), at(0));
+    assert_eq!(answer(&waiting, reader), None, "no replica has what was read");
+    let (outputs, _) = replicate(&mut primary.host, &mut replica, "replica", usize::MAX, at(1));
+    assert_eq!(answer(&outputs, reader), Some(Reply::Integer(1)));
+}
+
+#[test]
 fn the_script_cache_survives_a_whole_copy() {
     let (mut primary, mut replica) = pair();
     primary.ask(&["SET", "a", "1"]);

@@ -1,7 +1,7 @@
 //! The lanes of this process: one driven machine per shard, made when its first buyer comes.
 
 use super::Ports;
-use crate::drive::{Inbox, Perform, Performed, Stop, drive, inbox, spawn};
+use crate::drive::{Inbox, Perform, Performed, Stop, drive, inbox, spawn_on};
 use crate::ports::admit::{Admission, Admit};
 use async_trait::async_trait;
 use doorbuster_core::database::rows::Phase;
@@ -14,6 +14,7 @@ use doorbuster_core::time::Now;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// All lanes of one process.
@@ -21,6 +22,8 @@ pub struct Lanes {
     ports: Ports,
     stop: Stop,
     batch_max: usize,
+    /// Where lanes run: they serve every buyer, and the runtime of a buyer's connection serves its connections alone.
+    runtime: Handle,
     lanes: RwLock<BTreeMap<ShardId, Arc<LaneHandle>>>,
 }
 
@@ -53,9 +56,9 @@ impl Waiters {
 }
 
 impl Lanes {
-    /// Lanes that send at most `batch_max` reservations at once.
+    /// Lanes that send at most `batch_max` reservations at once. To be called on the runtime on which they are to run.
     pub fn new(ports: Ports, stop: Stop, batch_max: usize) -> Lanes {
-        Lanes { ports, stop, batch_max, lanes: RwLock::default() }
+        Lanes { ports, stop, batch_max, runtime: Handle::current(), lanes: RwLock::default() }
     }
 
     fn lane(&self, shard: ShardId) -> Arc<LaneHandle> {
@@ -72,7 +75,8 @@ impl Lanes {
         let performer = Arc::new(LanePerformer { shard, ports: self.ports.clone(), waiters: waiters.clone() });
         let machine = Lane::new(self.batch_max, self.ports.env.entropy());
         let channel = (events.clone(), received);
-        spawn(drive(machine, performer, self.ports.env.clone(), self.stop.clone(), channel, |_| LaneEvent::Tick));
+        let driven = drive(machine, performer, self.ports.env.clone(), self.stop.clone(), channel, |_| LaneEvent::Tick);
+        spawn_on(&self.runtime, driven);
         LaneHandle { events, waiters }
     }
 }

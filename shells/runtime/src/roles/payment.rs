@@ -8,16 +8,14 @@ use crate::ports::admit::{Admission, Admit};
 use crate::telemetry::Metric;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::event::Topic;
-use doorbuster_core::database::rows::{OrderRow, PaymentRow, PaymentStatus, SaleRow, SaleState};
-use doorbuster_core::database::tables::Reads;
-use doorbuster_core::ids::{Key, OrderId, PaymentId, ReservationId};
+use doorbuster_core::database::rows::PaymentRow;
+use doorbuster_core::ids::{Key, OrderId, PaymentId};
 use doorbuster_core::ledger::page::Acceptance;
-use doorbuster_core::ledger::reserve::{ReserveItem, ReserveRefusal};
+use doorbuster_core::order::fate::Fate;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::payment::command::PaymentCommand;
-use doorbuster_core::payment::worker::{
-    Fate, NotReserved, PaymentEffect, PaymentEvent, PaymentWorker, ProviderRefusal,
-};
+use doorbuster_core::payment::late::{self, LateReservation, NotReserved};
+use doorbuster_core::payment::worker::{PaymentEffect, PaymentEvent, PaymentWorker, ProviderRefusal};
 use doorbuster_core::time::Now;
 use std::sync::Arc;
 
@@ -80,88 +78,39 @@ impl Perform<PaymentWorker> for PaymentPerformer {
     }
 }
 
-async fn order_row(ports: &Ports, order: OrderId) -> Result<Option<OrderRow>, Unavailable> {
-    let mut reads = Reads::default();
-    reads.orders.insert(order);
-    Ok(ports.store.read(reads).await?.orders.remove(&order))
-}
-
-async fn order_and_sale(ports: &Ports, order: OrderId) -> Option<(OrderRow, SaleRow)> {
-    let mut reads = Reads::default();
-    reads.orders.insert(order);
-    reads.sales.insert(order.shard.sale);
-    let mut rows = ports.store.read(reads).await.ok()?;
-    Some((rows.orders.remove(&order)?, rows.sales.remove(&order.shard.sale)?))
-}
-
-/// Whether this late money has found its place already: an order, or the way back.
-async fn is_settled(ports: &Ports, payment: PaymentId) -> Result<bool, Unavailable> {
-    let mut reads = Reads::default();
-    reads.payments.insert(payment);
-    let rows = ports.store.read(reads).await?;
-    Ok(rows.payments.get(&payment).is_some_and(|row| row.status != PaymentStatus::Late))
-}
-
 async fn reserve_late(
     ports: &Ports,
     admit: &dyn Admit,
     payment: PaymentId,
     (order, key): (OrderId, Key),
 ) -> Outcome<(OrderId, Acceptance), NotReserved> {
-    // An event may be delivered again long after its money went back: a unit would be held that nobody has paid for.
-    match is_settled(ports, payment).await {
-        Ok(false) => {}
-        Ok(true) => return Outcome::Refused(NotReserved::Never),
-        Err(_) => return Outcome::Refused(NotReserved::NotReady),
-    }
-    let Some((row, sale)) = order_and_sale(ports, order).await else { return Outcome::Refused(NotReserved::NotReady) };
-    let Some(origin) = row.origin else { return Outcome::Refused(NotReserved::Never) };
-    let id = ReservationId::derive(order.shard.sale, &row.user, &key);
-    let late = OrderId { shard: order.shard, reservation: id };
-    // Decided already, by an attempt whose answer was lost: the row is the answer.
+    let Ok(rows) = ports.store.read(late::reads(payment, order)).await else {
+        return Outcome::Refused(NotReserved::NotReady);
+    };
+    let late = match LateReservation::of(&rows, payment, order, &key) {
+        Ok(late) => late,
+        Err(refusal) => return Outcome::Refused(refusal),
+    };
     // A read that fails says nothing of the row: giving up on it would send money back that has an order.
-    let Ok(decided) = order_row(ports, late).await else { return Outcome::Refused(NotReserved::NotReady) };
-    if let Some(acceptance) = decided.and_then(|row| row.origin).map(|origin| origin.acceptance) {
-        return Outcome::Done((late, acceptance));
+    let Ok(own) = ports.store.read(late.own_reads()).await else { return Outcome::Refused(NotReserved::NotReady) };
+    match late.known(&own, ports.env.now().wall) {
+        Some(Ok(acceptance)) => return Outcome::Done((late.order, acceptance)),
+        Some(Err(refusal)) => return Outcome::Refused(refusal),
+        None => {}
     }
-    // No shard will open again for it: waiting for one would only keep the buyer's money.
-    if sale.state == SaleState::Closed || ports.env.now().wall >= sale.window.ends_at {
-        return Outcome::Refused(NotReserved::Never);
-    }
-    let item = ReserveItem { id, user: row.user, body: origin.body, basket: origin.basket };
-    match admit.reserve(order.shard, item).await {
-        Admission::Accepted(acceptance) | Admission::Replayed(acceptance) => Outcome::Done((late, acceptance)),
-        Admission::Refused(ReserveRefusal::NotReady | ReserveRefusal::Stopped | ReserveRefusal::NotStarted) => {
-            Outcome::Refused(NotReserved::NotReady)
-        }
-        Admission::Refused(
-            ReserveRefusal::KeyReused
-            | ReserveRefusal::Ended
-            | ReserveRefusal::KeysExhausted
-            | ReserveRefusal::LimitReached
-            | ReserveRefusal::UnknownSku(_)
-            | ReserveRefusal::SoldOut(_),
-        ) => Outcome::Refused(NotReserved::Never),
+    match admit.reserve(order.shard, late.item).await {
+        Admission::Accepted(acceptance) | Admission::Replayed(acceptance) => Outcome::Done((late.order, acceptance)),
+        Admission::Refused(refusal) => Outcome::Refused(refusal.into()),
         Admission::Overloaded | Admission::NotReady => Outcome::Refused(NotReserved::NotReady),
         // Taken or not: the derived key asks again.
         Admission::Unknown => Outcome::Unknown,
     }
 }
 
-/// The rule of what became of an acceptance: both rows in one snapshot.
 async fn fate(ports: &Ports, order: OrderId, acceptance: Acceptance) -> Option<Fate> {
-    let mut reads = Reads::default();
-    reads.orders.insert(order);
-    reads.shards.insert(order.shard);
-    let rows = ports.store.read(reads).await.ok()?;
+    let rows = ports.store.read(Fate::reads(order)).await.ok()?;
     let shard = rows.shards.get(&order.shard)?;
-    Some(if rows.orders.contains_key(&order) {
-        Fate::Decided
-    } else if shard.epoch == acceptance.epoch && shard.cursor < acceptance.seq {
-        Fate::OnItsWay
-    } else {
-        Fate::Lost
-    })
+    Some(Fate::of(rows.orders.get(&order), shard, acceptance.epoch, acceptance.seq))
 }
 
 async fn apply(ports: &Ports, command: PaymentCommand) -> Outcome<PaymentRow, Refusal> {

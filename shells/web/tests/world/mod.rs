@@ -116,11 +116,11 @@ impl World {
             view.absorb(wanted, rows);
         }
         let decision = decide(&view, command, at)?;
-        state.rows.absorb(decision.change.rows);
-        for event in decision.change.events {
-            state.settle(&event);
-            state.events.push(event);
+        for event in &decision.change.events {
+            state.settle(event);
+            state.events.push(event.clone());
         }
+        decision.change.write_to(&mut state.rows);
         Ok(decision.reply)
     }
 

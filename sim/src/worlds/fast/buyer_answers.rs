@@ -24,12 +24,7 @@ pub fn cancel(world: &mut World, n: u32, order: OrderId, tries: u32) {
     let user = world.buyers.by_number[&n].user.clone();
     let exchange = move |outcome: &Outcome<EdgeReply, _>| Exchange::Cancel { order, answer: seen(outcome) };
     ask_as(world, n, EdgeRequest::Cancel { user, order }, exchange, move |world, outcome| {
-        let again = match &outcome {
-            Outcome::Done(EdgeReply::Refused(problem)) => *problem == "not-yet",
-            Outcome::Done(EdgeReply::Seen(_)) => false,
-            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => true,
-        };
-        if again && tries < TRIES_MAX {
+        if must_repeat(&outcome) && tries < TRIES_MAX {
             let pause_ms = pause(world, n, 300, 1_000);
             return world.after_ms(pause_ms, move |world| cancel(world, n, order, tries + 1));
         }
@@ -49,13 +44,17 @@ pub fn cancel_probe(world: &mut World, n: u32, order: OrderId) {
     let user = world.buyers.by_number[&n].user.clone();
     let exchange = move |outcome: &Outcome<EdgeReply, _>| Exchange::Cancel { order, answer: seen(outcome) };
     ask_as(world, n, EdgeRequest::Cancel { user, order }, exchange, move |world, outcome| {
-        let again = match &outcome {
-            Outcome::Done(EdgeReply::Refused(problem)) => *problem == "not-yet",
-            Outcome::Done(EdgeReply::Seen(_)) => false,
-            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => true,
-        };
-        if again {
+        if must_repeat(&outcome) {
             world.after_ms(300, move |world| cancel_probe(world, n, order));
         }
     });
+}
+
+/// Whether a cancellation with this answer is not decided yet.
+fn must_repeat<A>(outcome: &Outcome<EdgeReply, A>) -> bool {
+    match outcome {
+        Outcome::Done(EdgeReply::Refused(problem)) => *problem == "not-yet",
+        Outcome::Done(EdgeReply::Seen(_)) => false,
+        Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => true,
+    }
 }

@@ -6,7 +6,7 @@ use super::world::{Answer, At, Away, World};
 use crate::plan::Acknowledge;
 use crate::services::provider::Notice;
 use crate::services::{database, node, provider};
-use doorbuster_core::admission::latch::{Advice, Latch};
+use doorbuster_core::admission::latch::Latch;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::rows::{OrderRow, PaymentStatus, Phase, SaleState};
 use doorbuster_core::database::tables::{Reads, Rows};
@@ -18,6 +18,7 @@ use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem, ReserveRefusal};
 use doorbuster_core::oracle::audit::NamedStatus;
 use doorbuster_core::oracle::history::{Accepted, Became, Seen};
 use doorbuster_core::order::command::OrderCommand;
+use doorbuster_core::order::fate;
 use doorbuster_core::order::status::{Ending, Status};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::payment::command::{PaymentCommand, Verdict};
@@ -106,9 +107,7 @@ fn reserve(world: &mut World, at: At, call: u64, (user, key, basket): (UserId, K
     let order = order_of(world, &user, &key);
     let mono = world.host_clock(at.host).mono;
     let door = &mut world.hosts[at.host].door;
-    let advice: Vec<Advice> =
-        basket.lines().iter().map(|line| door.latch.advise(mono, order.shard, line.sku, line.quantity)).collect();
-    let latched = advice.contains(&Advice::Refuse);
+    let latched = door.latch.is_latched(mono, order.shard, &basket);
     let item = ReserveItem { id: order.reservation, user, body: basket.body_hash(), basket };
     if !latched || door.known.contains(&order.reservation) {
         return enter(world, at, call, order, item);
@@ -232,16 +231,18 @@ enum Fate {
     NotSeen,
 }
 
-fn fate_of(rows: &Rows, order: OrderId, (epoch, seq): (Epoch, Seq)) -> Fate {
-    match (rows.orders.get(&order), rows.shards.get(&order.shard)) {
+/// `None` when the shard has no row: nothing is known then.
+fn fate_of(rows: &Rows, order: OrderId, (epoch, seq): (Epoch, Seq)) -> Option<Fate> {
+    let row = rows.orders.get(&order);
+    Some(match (row, fate::Fate::of(row, rows.shards.get(&order.shard)?, epoch, seq)) {
         (Some(row), _) => Fate::Decided(row.clone()),
-        (None, Some(shard)) if shard.epoch == epoch && shard.cursor < seq => Fate::OnItsWay,
-        (None, _) => Fate::Lost(epoch, seq),
-    }
+        (None, fate::Fate::OnItsWay) => Fate::OnItsWay,
+        (None, fate::Fate::Lost | fate::Fate::Decided) => Fate::Lost(epoch, seq),
+    })
 }
 
 fn both(order: OrderId) -> database::Request {
-    database::Request::Read(Reads { orders: [order].into(), shards: [order.shard].into(), ..Reads::default() })
+    database::Request::Read(fate::Fate::reads(order))
 }
 
 type Found = Box<dyn FnOnce(&mut World, Option<Fate>)>;
@@ -266,7 +267,7 @@ fn fate(world: &mut World, at: At, user: UserId, order: OrderId, found: Found) {
             Outcome::Done(node::Reply::Record { record: Some(record), .. }) => {
                 let place = (record.acceptance.epoch, record.acceptance.seq);
                 world.ask_database(at, both(order), move |world, _, outcome| {
-                    let fate = rows(outcome).map(|rows| fate_of(&rows, order, place));
+                    let fate = rows(outcome).and_then(|rows| fate_of(&rows, order, place));
                     found(world, fate);
                 });
             }
@@ -291,7 +292,7 @@ fn look_up(world: &mut World, at: At, call: u64, (user, key, receipt): (UserId, 
     };
     match receipt {
         Some(place) => world.ask_database(at, both(order), move |world, _, outcome| {
-            let fate = rows(outcome).map(|rows| fate_of(&rows, order, place));
+            let fate = rows(outcome).and_then(|rows| fate_of(&rows, order, place));
             tell(world, call, reply(fate));
         }),
         None => fate(world, at, user, order, Box::new(move |world, fate| tell(world, call, reply(fate)))),

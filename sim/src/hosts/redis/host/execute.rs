@@ -41,14 +41,14 @@ impl RedisHost {
     }
 
     fn execute(&mut self, id: ConnectionId, words: &[Bytes]) {
-        let offset_before = self.context.facts.offset;
         let reply = self.answer(id, words);
         if let (Some(reply), Some(connection)) = (reply, self.connections.get_mut(&id)) {
             connection.send(&reply);
         }
         self.finish_command();
         let offset = self.context.facts.offset;
-        if let Some(connection) = self.connections.get_mut(&id).filter(|_| offset > offset_before) {
+        // After a read too: what it has shown may be another connection's write, and a WAIT after it covers that.
+        if let Some(connection) = self.connections.get_mut(&id) {
             connection.written = offset;
         }
     }

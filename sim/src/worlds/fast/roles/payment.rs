@@ -9,16 +9,17 @@ use crate::worlds::fast::host::{Told, step};
 use crate::worlds::fast::world::{At, Away, World};
 use doorbuster_core::database::command::{Command, Reply};
 use doorbuster_core::database::event::Event as Outgoing;
-use doorbuster_core::database::rows::{PaymentStatus, SaleState};
-use doorbuster_core::database::tables::{Reads, Rows};
-use doorbuster_core::ids::{Key, OrderId, PaymentId, ReservationId};
+use doorbuster_core::database::tables::Rows;
+use doorbuster_core::ids::{Key, OrderId, PaymentId};
 use doorbuster_core::inbox::Event as InboxEvent;
 use doorbuster_core::lane::LaneAnswer;
 use doorbuster_core::ledger::page::Acceptance;
-use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem, ReserveRefusal};
+use doorbuster_core::ledger::reserve::ItemReply;
 use doorbuster_core::machine::Ticket;
+use doorbuster_core::order::fate::Fate;
 use doorbuster_core::outcome::Outcome;
-use doorbuster_core::payment::worker::{Fate, NotReserved, PaymentEffect, PaymentEvent, ProviderRefusal};
+use doorbuster_core::payment::late::{self, LateReservation, NotReserved};
+use doorbuster_core::payment::worker::{PaymentEffect, PaymentEvent, ProviderRefusal};
 
 /// An event of the inbox, in the worker's words.
 pub fn wrap(event: InboxEvent<Outgoing>) -> Told {
@@ -44,10 +45,7 @@ pub fn perform(world: &mut World, at: At, cell: usize, effect: PaymentEffect) {
             reserve_late(world, at, cell, ticket, (payment, order, key));
         }
         PaymentEffect::LookUp { ticket, order, acceptance } => {
-            let mut reads = Reads::default();
-            reads.orders.insert(order);
-            reads.shards.insert(order.shard);
-            world.ask_database(at, database::Request::Read(reads), move |world, at, outcome| {
+            world.ask_database(at, database::Request::Read(Fate::reads(order)), move |world, at, outcome| {
                 let fate = rows(outcome).and_then(|rows| fate(&rows, order, acceptance));
                 tell(world, at, cell, PaymentEvent::LookedUp { ticket, fate });
             });
@@ -87,16 +85,9 @@ fn rows(outcome: Outcome<database::Reply, Away>) -> Option<Rows> {
     }
 }
 
-/// The rule of what became of an acceptance: both rows in one snapshot.
 fn fate(rows: &Rows, order: OrderId, acceptance: Acceptance) -> Option<Fate> {
     let shard = rows.shards.get(&order.shard)?;
-    Some(if rows.orders.contains_key(&order) {
-        Fate::Decided
-    } else if shard.epoch == acceptance.epoch && shard.cursor < acceptance.seq {
-        Fate::OnItsWay
-    } else {
-        Fate::Lost
-    })
+    Some(Fate::of(rows.orders.get(&order), shard, acceptance.epoch, acceptance.seq))
 }
 
 /// The ended order's basket again, by the ordinary path, under the derived key.
@@ -110,42 +101,27 @@ fn reserve_late(
     let reserved = move |world: &mut World, outcome| {
         world.notify_cell(at, cell, Told::Payment(PaymentEvent::LateReserved { ticket, outcome }));
     };
-    let mut reads = Reads::default();
-    reads.orders.insert(order);
-    reads.sales.insert(order.shard.sale);
-    reads.payments.insert(payment);
-    world.ask_database(at, database::Request::Read(reads), move |world, at, outcome| {
-        let found = rows(outcome);
-        let status = found.as_ref().and_then(|rows| rows.payments.get(&payment)).map(|row| row.status);
-        let known =
-            found.and_then(|mut rows| Some((rows.orders.remove(&order)?, rows.sales.remove(&order.shard.sale)?)));
-        // An event that is delivered again, after the money went back: a unit taken for it would be for nobody.
-        let settled = status.is_some_and(|status| status != PaymentStatus::Late);
-        if settled && !world.plants.reserve_for_settled_money {
-            return reserved(world, Outcome::Refused(NotReserved::Never));
+    let request = database::Request::Read(late::reads(payment, order));
+    world.ask_database(at, request, move |world, at, outcome| {
+        let Some(mut found) = rows(outcome) else { return reserved(world, Outcome::Refused(NotReserved::NotReady)) };
+        if world.plants.reserve_for_settled_money {
+            found.payments.clear();
         }
-        let Some((row, sale)) = known else { return reserved(world, Outcome::Refused(NotReserved::NotReady)) };
-        let Some(origin) = row.origin else { return reserved(world, Outcome::Refused(NotReserved::Never)) };
-        let id = ReservationId::derive(order.shard.sale, &row.user, &key);
-        let late = OrderId { shard: order.shard, reservation: id };
-        let mut reads = Reads::default();
-        reads.orders.insert(late);
-        world.ask_database(at, database::Request::Read(reads), move |world, at, outcome| {
+        let late = match LateReservation::of(&found, payment, order, &key) {
+            Ok(late) => late,
+            Err(refusal) => return reserved(world, Outcome::Refused(refusal)),
+        };
+        let request = database::Request::Read(late.own_reads());
+        world.ask_database(at, request, move |world, at, outcome| {
             // A read that fails says nothing of the row: giving up on it would send money back that has an order.
-            let Some(rows) = rows(outcome) else {
-                return reserved(world, Outcome::Refused(NotReserved::NotReady));
-            };
-            let decided = rows.orders.get(&late).and_then(|row| row.origin.as_ref());
-            if let Some(acceptance) = decided.map(|origin| origin.acceptance) {
-                return reserved(world, Outcome::Done((late, acceptance)));
+            let Some(own) = rows(outcome) else { return reserved(world, Outcome::Refused(NotReserved::NotReady)) };
+            match late.known(&own, world.host_clock(at.host).wall) {
+                Some(Ok(acceptance)) => return reserved(world, Outcome::Done((late.order, acceptance))),
+                Some(Err(refusal)) => return reserved(world, Outcome::Refused(refusal)),
+                None => {}
             }
-            let wall = world.host_clock(at.host).wall;
-            if sale.state == SaleState::Closed || wall >= sale.window.ends_at {
-                return reserved(world, Outcome::Refused(NotReserved::Never));
-            }
-            let item = ReserveItem { id, user: row.user, body: origin.body, basket: origin.basket };
-            let waiter = move |world: &mut World, _: At, answer: LaneAnswer| reserved(world, judged(late, answer));
-            lane::enter(world, at, order.shard, item, Box::new(waiter));
+            let waiter = move |world: &mut World, _: At, answer: LaneAnswer| reserved(world, judged(late.order, answer));
+            lane::enter(world, at, order.shard, late.item, Box::new(waiter));
         });
     });
 }
@@ -155,19 +131,8 @@ fn judged(late: OrderId, answer: LaneAnswer) -> Outcome<(OrderId, Acceptance), N
         LaneAnswer::Decided(ItemReply::Accepted(acceptance) | ItemReply::Replayed(acceptance)) => {
             Outcome::Done((late, acceptance))
         }
-        LaneAnswer::Decided(ItemReply::Refused(
-            ReserveRefusal::NotReady | ReserveRefusal::Stopped | ReserveRefusal::NotStarted,
-        ))
-        | LaneAnswer::Overloaded
-        | LaneAnswer::NotReady => Outcome::Refused(NotReserved::NotReady),
-        LaneAnswer::Decided(ItemReply::Refused(
-            ReserveRefusal::KeyReused
-            | ReserveRefusal::Ended
-            | ReserveRefusal::KeysExhausted
-            | ReserveRefusal::LimitReached
-            | ReserveRefusal::UnknownSku(_)
-            | ReserveRefusal::SoldOut(_),
-        )) => Outcome::Refused(NotReserved::Never),
+        LaneAnswer::Decided(ItemReply::Refused(refusal)) => Outcome::Refused(refusal.into()),
+        LaneAnswer::Overloaded | LaneAnswer::NotReady => Outcome::Refused(NotReserved::NotReady),
         LaneAnswer::Unknown => Outcome::Unknown,
     }
 }
