@@ -7,6 +7,7 @@ use super::world::{At, Happening, World};
 use crate::explore::fingerprint;
 use crate::fault::FaultKind;
 use crate::trace::Kind;
+use doorbuster_core::database::rows::Phase;
 use doorbuster_core::delay::{reaper, sweep};
 use doorbuster_core::forwarder::{self, Forwarder};
 use doorbuster_core::ids::ShardId;
@@ -171,7 +172,22 @@ impl World {
         dying.queued.clear();
         let name = dying.name.clone();
         self.tell(&name, Kind::Step, None, || "dies".to_owned());
+        self.note_rung(at.host);
         self.forget_calls(at);
+    }
+
+    /// Where the ladder of epochs stood when one of those died who climb it.
+    fn note_rung(&mut self, host: usize) {
+        let role = self.hosts[host].role;
+        let moments = self.database.rows().shards.values().filter_map(|row| match (role, row.phase) {
+            ("keeper", Phase::Sealing) => Some("a keeper died while an epoch drained"),
+            ("keeper", Phase::Sealed) => Some("a keeper died between two epochs"),
+            ("keeper", Phase::Opening) => Some("a keeper died while a memory was filled"),
+            ("keeper", Phase::Open) => Some("a keeper died while a shard sold"),
+            _ => None,
+        });
+        let moments: Vec<&'static str> = moments.collect();
+        self.faults.sometimes.extend(moments);
     }
 
     /// Puts a machine on a host.

@@ -16,6 +16,7 @@ use doorbuster_core::limits::BALANCE_WANT_MS;
 use doorbuster_core::oracle::audit::{Audit, AuditLine, DelayLine, DelayPlace, LogLine, MemoryLine, MetaLine, lines};
 use doorbuster_core::oracle::history::Answer;
 use doorbuster_core::oracle::judge::{Inputs, Losses, Options, judge};
+use doorbuster_core::order::fate::Fate;
 use doorbuster_core::order::status::Status;
 use doorbuster_core::sale::command::SaleCommand;
 
@@ -294,6 +295,12 @@ fn losses_are_excused(world: &mut World, audit: &Audit) {
     }
     for (id, (epoch, seq)) in lost {
         *world.counts.entry("acceptances lost").or_default() += 1;
+        // What a buyer hears who looks it up with the receipt.
+        let rows = world.database.rows();
+        let told = rows.shards.get(&id.shard).map(|shard| Fate::of(rows.orders.get(&id), shard, epoch, seq));
+        if told == Some(Fate::OnItsWay) || told.is_none() {
+            world.violate("S23", format!("{id} is lost at {}-{}, and its receipt says {told:?}", epoch.0, seq.0));
+        }
         let before_seal =
             intents(world, id.shard).take_while(|intent| !matches!(intent, Intent::Seal(_, of) if *of == epoch));
         let stands = before_seal

@@ -120,7 +120,8 @@ fn reserve_late(
                 Some(Err(refusal)) => return reserved(world, Outcome::Refused(refusal)),
                 None => {}
             }
-            let waiter = move |world: &mut World, _: At, answer: LaneAnswer| reserved(world, judged(late.order, answer));
+            let waiter =
+                move |world: &mut World, _: At, answer: LaneAnswer| reserved(world, judged(late.order, answer));
             lane::enter(world, at, order.shard, late.item, Box::new(waiter));
         });
     });
