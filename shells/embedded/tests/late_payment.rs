@@ -1,4 +1,5 @@
-//! A late payment whose order cannot be read at some moment: the money waits, because an unread row is not an absent one.
+//! Late payments over the real rows: an unread row is not an absent one, and money that has found its place wants no
+//! other.
 
 mod support;
 
@@ -68,15 +69,20 @@ impl Store for Unreliable {
     }
 }
 
-/// Nobody sells any more, and the provider is never asked for anything.
-struct Idle;
+/// A shard that does not sell, and counts who asks it.
+#[derive(Default)]
+struct NotSelling(AtomicUsize);
 
 #[async_trait]
-impl Admit for Idle {
+impl Admit for NotSelling {
     async fn reserve(&self, _: ShardId, _: ReserveItem) -> Admission {
+        self.0.fetch_add(1, Ordering::SeqCst);
         Admission::NotReady
     }
 }
+
+/// The provider is never asked for anything.
+struct Idle;
 
 #[async_trait]
 impl Provider for Idle {
@@ -94,8 +100,8 @@ async fn done(rows: &RowsStore, command: Command) {
     assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
 }
 
-/// Money that came late, whose new reservation has become an order, in a sale that was closed since; the new order.
-async fn prepared(rows: &RowsStore, payment: PaymentId) -> OrderId {
+/// Money that came after its order had ended; what was reserved for it.
+async fn late_money(rows: &RowsStore, payment: PaymentId) -> ReserveItem {
     let world = support::world();
     world.create(rows, NewWorld::default()).await;
     let first = world.item(0, 0, &[(0, 1)]);
@@ -104,11 +110,32 @@ async fn prepared(rows: &RowsStore, payment: PaymentId) -> OrderId {
     done(rows, Command::Payment(PaymentCommand::Start { payment, order, user: first.user.clone() })).await;
     done(rows, Command::Order(OrderCommand::Cancel { order, user: None, ending: Ending::Operator })).await;
     done(rows, Command::Payment(PaymentCommand::Settle { payment, verdict: Verdict::Succeeded })).await;
+    first
+}
+
+/// Late money whose new reservation has become an order, in a sale that was closed since; the new order.
+async fn prepared(rows: &RowsStore, payment: PaymentId) -> OrderId {
+    let world = support::world();
+    let first = late_money(rows, payment).await;
     let id = ReservationId::derive(world.sale, &first.user, &Key::of_late_payment(payment));
     let again = ReserveItem { id, ..first };
     world.take_in(rows, Wall(6), &[(2, vec![again.clone()])]).await;
     done(rows, Command::Sale(SaleCommand::Enter { sale: world.sale, state: SaleState::Closed })).await;
     world.order(&again)
+}
+
+fn ports(embedded: &support::Embedded, store: Unreliable) -> Ports {
+    Ports {
+        env: SystemEnv::shared(),
+        owner: 1,
+        telemetry: Telemetry::shared(),
+        store: Arc::new(store),
+        ledger: Arc::new(embedded.ledger.clone()),
+        intents: Arc::new(embedded.intents.clone()),
+        feed: Arc::new(embedded.feed.clone()),
+        delay: Arc::new(embedded.delay.clone()),
+        provider: Arc::new(Idle),
+    }
 }
 
 #[tokio::test]
@@ -119,23 +146,30 @@ async fn a_late_payment_whose_order_cannot_be_read_is_not_given_up() {
     let order = prepared(&embedded.rows, payment).await;
     let (told, mut commands) = mpsc::unbounded_channel();
     let store = Unreliable { rows: embedded.rows.clone(), order, failed: AtomicUsize::new(0), told };
-    let ports = Ports {
-        env: SystemEnv::shared(),
-        owner: 1,
-        telemetry: Telemetry::shared(),
-        store: Arc::new(store),
-        ledger: Arc::new(embedded.ledger.clone()),
-        intents: Arc::new(embedded.intents.clone()),
-        feed: Arc::new(embedded.feed.clone()),
-        delay: Arc::new(embedded.delay.clone()),
-        provider: Arc::new(Idle),
-    };
     let (stop, stopped) = watch::channel(false);
-    worker::start(&ports, Arc::new(Idle), &stopped).await.unwrap();
+    worker::start(&ports(&embedded, store), Arc::new(NotSelling::default()), &stopped).await.unwrap();
     let first = commands.recv().await.unwrap();
     assert_eq!(first, Command::Payment(PaymentCommand::PayLate { payment, order }), "the money has an order");
     stop.send_replace(true);
     let reads = Reads { orders: [order].into(), payments: [payment].into(), ..Reads::default() };
     let rows = embedded.rows.read(reads).await.unwrap();
     assert_eq!((rows.payments[&payment].status, rows.orders[&order].status), (PaymentStatus::Paid, Status::Paid));
+}
+
+#[tokio::test]
+async fn a_late_payment_that_went_back_takes_no_unit_when_it_is_told_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let embedded = support::embed(directory.path(), 1);
+    let payment = PaymentId::parse("late-money").unwrap();
+    let order = support::world().order(&late_money(&embedded.rows, payment).await);
+    done(&embedded.rows, Command::Payment(PaymentCommand::GiveUpLate { payment })).await;
+    let (told, mut commands) = mpsc::unbounded_channel();
+    let store = Unreliable { rows: embedded.rows.clone(), order, failed: AtomicUsize::new(FAILURES), told };
+    let (stop, stopped) = watch::channel(false);
+    let shard = Arc::new(NotSelling::default());
+    worker::start(&ports(&embedded, store), shard.clone(), &stopped).await.unwrap();
+    let first = commands.recv().await.unwrap();
+    assert_eq!(first, Command::Payment(PaymentCommand::GiveUpLate { payment }), "it has been given up already");
+    stop.send_replace(true);
+    assert_eq!(shard.0.load(Ordering::SeqCst), 0, "nobody would pay for that unit");
 }
