@@ -358,3 +358,25 @@ fn operators_numbers_out_of_bounds_write_nothing() {
     );
     assert_eq!(world.rows, rows);
 }
+
+/// Who shows a product shows its SKUs: a new one must reach caches as a newer version of the row that they keep.
+#[test]
+fn a_new_sku_is_a_newer_version_of_its_product() {
+    use doorbuster_core::database::event::Event;
+    let mut world = World::open(1, 2, &[5]);
+    let product = new_sku(3, 7).product;
+    let row = ProductRow {
+        id: product,
+        name: "lamp".to_owned(),
+        category: String::new(),
+        image_url: String::new(),
+        version: Version(0),
+    };
+    world.sale(SaleCommand::PutProducts(vec![row.clone(), row])).unwrap();
+    assert_eq!(world.rows.products[&product].version, Version(2));
+    let command = Command::Sale(SaleCommand::AddSkus { sale: sale(), skus: vec![new_sku(3, 7)] });
+    let (rows, events, _) = transact(&world.rows, &command, START).unwrap();
+    assert_eq!(rows.products[&product].version, Version(3));
+    let told = events.iter().filter(|event| matches!(event, Event::CatalogChanged { .. }));
+    assert_eq!(told.collect::<Vec<_>>(), [&Event::CatalogChanged { product, version: Version(3) }]);
+}

@@ -72,6 +72,8 @@ pub struct Tail {
     acking: Seq,
     drain: Drain,
     replayed: Option<(Seq, Mono)>,
+    /// The cursor that published entries stand behind, and since when it has not moved.
+    undecided: Option<(Seq, Mono)>,
     /// Counts the replays: an older transaction's end says nothing of what was read again.
     replays: u64,
     trim_at: Mono,
@@ -94,6 +96,7 @@ impl Tail {
             acking: Seq(0),
             drain: Drain::Idle,
             replayed: None,
+            undecided: None,
             replays: 0,
             trim_at: now,
         }
@@ -122,8 +125,9 @@ impl Tail {
                 return None;
             }
         }
-        if let Some(from) = replay_from {
-            self.replay(now, from);
+        match replay_from {
+            Some(from) => self.replay(now, from),
+            None => self.send_undecided(now, cursor),
         }
         if self.trim_at > now {
             return None;
@@ -131,6 +135,23 @@ impl Tail {
         self.trim_at = now.after_ms(TRIM_PERIOD_MS);
         // What is not marked is still to be read by whoever comes next.
         Some(cursor.min(self.acked))
+    }
+
+    /// What was published long ago and is not decided may have been lost by the durable log after it was acknowledged.
+    /// If nothing follows it, no gap shows that: it is sent again, and intake passes over what it has.
+    fn send_undecided(&mut self, now: Mono, cursor: Seq) {
+        if self.published.max(self.acked) <= cursor {
+            self.undecided = None;
+            return;
+        }
+        match self.undecided {
+            Some((at, since)) if at == cursor => {
+                if since.after_ms(RESEND_MS) <= now {
+                    self.replay(now, cursor.next());
+                }
+            }
+            Some(_) | None => self.undecided = Some((cursor, now)),
+        }
     }
 
     /// Entries from `from` on are missing in the partition: they are read and sent again, once in a while.

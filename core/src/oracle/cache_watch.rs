@@ -82,7 +82,7 @@ pub enum Seen {
         /// Of the row.
         version: Version,
     },
-    /// The shared cache lost writes: a failover, a flush, an old snapshot.
+    /// The shared cache lost writes: a failover, a flush, an old snapshot; told ahead, it loses until then.
     SharedLost,
     /// A process is gone, with all that it knew.
     Gone(Instance),
@@ -156,7 +156,7 @@ impl CacheWatch {
                 None
             }
             Seen::SharedLost => {
-                self.shared_lost_at = Some(at);
+                self.shared_lost_at = self.shared_lost_at.max(Some(at));
                 None
             }
             Seen::Gone(instance) => {

@@ -1,12 +1,15 @@
 //! From inputs to a verdict: every predicate once.
 
 use super::audit::{Audit, MemoryLine};
+use super::cache_watch::{CacheWatch, Instance};
 use super::history::History;
 use super::probe::Probe;
 use super::verdict::{Check, Checked, Missing, Verdict};
+use super::window_watch::WindowWatch;
 use super::{liveness, safety};
 use crate::database::rows::SealReason;
-use crate::ids::{Epoch, Key, OrderId, Seq, SkuId, UserId};
+use crate::ids::{Epoch, Key, OrderId, ProductId, Seq, SkuId, UserId, Version};
+use crate::window::hour::Hour;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of the run, beside its inputs.
@@ -51,11 +54,32 @@ pub struct Inputs<'a> {
     pub options: &'a Options,
 }
 
+/// What a process serves of a product at the end.
+pub type LastServed = (Instance, ProductId, Version);
+
+/// What each process serves of a product, and each product's version in the rows.
+pub type Served<'a> = (&'a [(Instance, ProductId, Version)], &'a BTreeMap<ProductId, Version>);
+
+/// What was judged while the run went on, for the invariants that no final state shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watched<'a> {
+    /// Every cache, from its first load on.
+    pub caches: Option<&'a CacheWatch>,
+    /// What every process serves at the end, and what the rows say.
+    pub served: Option<(&'a [LastServed], &'a BTreeMap<ProductId, Version>)>,
+    /// Every window that was told.
+    pub windows: Option<&'a WindowWatch>,
+    /// What the rows tell of every SKU at the end of this hour.
+    pub told: Option<(Hour, &'a BTreeMap<SkuId, u64>)>,
+}
+
 /// The inputs with the sums that several predicates need.
 #[derive(Debug)]
 pub struct Case<'a> {
     /// The inputs.
     pub inputs: Inputs<'a>,
+    /// What was judged on the way.
+    pub watched: Watched<'a>,
     /// I3: units that orders hold, by shard and SKU.
     pub held: BTreeMap<(u16, SkuId), u64>,
     /// Units that users hold, over the whole sale.
@@ -73,7 +97,7 @@ impl<'a> Case<'a> {
                 *live.entry(order.user.clone()).or_default() += u64::from(line.quantity);
             }
         }
-        Case { inputs, held, live }
+        Case { inputs, watched: Watched::default(), held, live }
     }
 
     /// What the stores hold.
@@ -127,9 +151,14 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Judges every invariant.
+/// Judges every invariant that needs no watch.
 pub fn judge(inputs: Inputs<'_>) -> Verdict {
-    let case = Case::new(inputs);
+    judge_watched(inputs, Watched::default())
+}
+
+/// Judges every invariant.
+pub fn judge_watched<'a>(inputs: Inputs<'a>, watched: Watched<'a>) -> Verdict {
+    let case = Case { watched, ..Case::new(inputs) };
     let judge_one = |check: Check| predicate(check)(&case).unwrap_or_else(Missing::into);
     let judgements = Check::ALL.iter().map(|check| (*check, judge_one(*check))).collect();
     Verdict { judgements }
@@ -158,6 +187,9 @@ fn predicate(check: Check) -> fn(&Case<'_>) -> Checked {
         Check::S13 => safety::tasks::exactly_one_place,
         Check::S14 => safety::replay::changes_nothing,
         Check::S15 => safety::acceptances::same_key_same_answer,
+        Check::S16 => safety::watches::cached_versions_only_rise,
+        Check::S17 => safety::watches::one_load_at_a_time,
+        Check::S18 => safety::watches::windows_are_exact,
         Check::S20 => safety::bounds::are_kept,
         Check::S21 => safety::answers::all_documented,
         Check::S23 => safety::memory::all_five_equations,
@@ -171,5 +203,7 @@ fn predicate(check: Check) -> fn(&Case<'_>) -> Checked {
         Check::L5 => liveness::given_back_can_be_sold,
         Check::L6 => liveness::no_task_is_overdue,
         Check::L7 => liveness::outbox_is_delivered,
+        Check::L8 => safety::watches::caches_converge,
+        Check::L9 => safety::watches::windows_converge,
     }
 }

@@ -12,3 +12,4 @@ pub mod memory;
 pub mod replay;
 pub mod streams;
 pub mod tasks;
+pub mod watches;

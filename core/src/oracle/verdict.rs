@@ -52,6 +52,9 @@ checks! {
     S13: "a task is in exactly one place",
     S14: "a replay changes nothing",
     S15: "the same key gets the same answer",
+    S16: "a cached product never goes back",
+    S17: "one load per product and process, and none fills after its invalidation",
+    S18: "the sales of seven days are the exact sum",
     S20: "every bound is kept",
     S21: "every answer is a documented one",
     S23: "the ledger's five equations hold",
@@ -65,6 +68,8 @@ checks! {
     L5: "what was given back can be sold",
     L6: "no task is overdue",
     L7: "the outbox is delivered",
+    L8: "caches come to the database's version",
+    L9: "the sales windows come to the exact sum",
 }
 
 impl fmt::Display for Check {

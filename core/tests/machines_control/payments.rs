@@ -248,7 +248,7 @@ fn money_that_has_found_its_place_takes_no_unit_and_unread_rows_say_nothing() {
     assert_eq!(LateReservation::of(&Rows::default(), payment, order, &key), Err(NotReserved::NotReady));
     for status in [PaymentStatus::Paid, PaymentStatus::RefundDue, PaymentStatus::Refunded] {
         office.world.rows.payments.get_mut(&payment).unwrap().status = status;
-        assert_eq!(office.reserve(payment, (order, key.clone())), Outcome::Refused(NotReserved::Never));
+        assert_eq!(office.reserve(payment, (order, key)), Outcome::Refused(NotReserved::Never));
     }
 }
 

@@ -2,16 +2,24 @@
 
 use crate::common::{self, basket, key, user};
 use crate::sound::sound;
+use doorbuster_core::ids::{ProductId, Version};
 use doorbuster_core::oracle::audit::{Audit, AuditLine, lines};
-use doorbuster_core::oracle::judge::{Inputs, judge};
+use doorbuster_core::oracle::cache_watch::{CacheWatch, Instance, Seen};
+use doorbuster_core::oracle::judge::{Inputs, Watched, judge, judge_watched};
 use doorbuster_core::oracle::probe::Probe;
 use doorbuster_core::oracle::verdict::{Check, Judgement};
+use doorbuster_core::time::Mono;
+
+/// What no final state shows: a watch must have gone along.
+const WATCHED: [Check; 5] = [Check::S16, Check::S17, Check::S18, Check::L8, Check::L9];
 
 #[test]
 fn a_sound_run_is_green_in_everything() {
     let verdict = sound().verdict();
     assert_eq!(verdict.judgements.len(), Check::ALL.len());
-    assert!(verdict.judgements.values().all(Judgement::is_green), "{verdict}");
+    for (check, judgement) in &verdict.judgements {
+        assert_eq!(judgement.is_green(), !WATCHED.contains(check), "{verdict}");
+    }
     assert!(verdict.holds());
 }
 
@@ -70,4 +78,19 @@ fn liveness_is_not_judged_before_rest() {
     for check in [Check::I5, Check::L1, Check::L2, Check::L3, Check::L4, Check::L5, Check::L6, Check::L7] {
         assert!(matches!(run.judgement(check), Judgement::NotChecked { .. }), "{check}");
     }
+}
+
+#[test]
+fn what_a_watch_found_is_in_the_verdict() {
+    let run = sound();
+    let (instance, key) = (Instance(1), ProductId::parse("lamp").unwrap());
+    let mut caches = CacheWatch::default();
+    for version in [Version(2), Version(1)] {
+        caches.see(Mono(version.0), Seen::Served { instance, key, version, asked_at: Mono(5) });
+    }
+    let bare = Default::default();
+    let inputs = Inputs { history: None, audit: &run.audit, replayed: None, probes: None, options: &bare };
+    let verdict = judge_watched(inputs, Watched { caches: Some(&caches), ..Watched::default() });
+    assert!(verdict.of(Check::S16).is_red(), "{verdict}");
+    assert!(!verdict.of(Check::S18).is_green(), "nobody watched the windows");
 }

@@ -30,3 +30,5 @@ pub mod servers;
 pub mod subscription;
 pub mod trouble;
 mod value;
+
+pub use route::tag_of;

@@ -4,19 +4,25 @@
 //! its own: where time must pass, it asks the subject's clock, which a test may move and a real server needs to wait for.
 //! `Unknown` is an allowed answer everywhere: the suites ask again, as every caller must be able to.
 
+mod changes;
 pub mod clock;
 mod delay;
 mod feed;
 mod intents;
+mod leases;
 mod ledger;
+mod publish;
 mod shard_log;
 mod store;
 mod world;
 
+pub use changes::{StoreAndChanges, changes_contract};
 pub use delay::delay_contract;
 pub use feed::{StoreAndFeed, feed_contract};
 pub use intents::{LedgerAndIntents, intents_contract};
+pub use leases::leases_contract;
 pub use ledger::ledger_contract;
+pub use publish::{PublishAndReads, publish_contract};
 pub use shard_log::{LedgerAndLogs, shard_log_contract};
 pub use store::store_contract;
 pub use world::{Memory, NewWorld, World};

@@ -65,6 +65,9 @@ where
                 None => return machine,
             },
         };
+        if let Some(gate) = env.gate() {
+            gate.await;
+        }
         take(&mut machine, performer.as_ref(), &env, event, &mut effects, &answers);
         // What waits already is taken at once: a timer per event would cost more than the event.
         for _ in 1..BATCH_MAX {

@@ -1,9 +1,14 @@
 //! Clocks and entropy: the only place that reads them.
 
 use doorbuster_core::time::{Mono, Now, Wall};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
+
+/// Ends when the process may go on.
+pub type Gate = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The outside world's unpredictable part. The simulator brings its own.
 pub trait Env: Send + Sync + 'static {
@@ -11,6 +16,10 @@ pub trait Env: Send + Sync + 'static {
     fn now(&self) -> Now;
     /// 64 bits that nobody can foresee.
     fn entropy(&self) -> u64;
+    /// What every machine waits for before its next step, where the simulator lets a process stand still; else nothing.
+    fn gate(&self) -> Option<Gate> {
+        None
+    }
 }
 
 /// Shared by every role of a process.

@@ -4,11 +4,14 @@
 //! implementation to it.
 
 pub mod admit;
+pub mod changes;
 pub mod delay;
 pub mod feed;
 pub mod intents;
+pub mod leases;
 pub mod ledger;
 pub mod provider;
+pub mod publish;
 pub mod shard_log;
 pub mod store;
 

@@ -3,12 +3,14 @@
 pub mod auditor;
 pub mod balancer;
 pub mod follower;
+pub mod forwarder;
 pub mod intake;
 pub mod keeper;
 pub mod lane;
 pub mod load;
 pub mod payment;
 pub mod reaper;
+pub mod relay;
 pub mod settler;
 pub mod shard_log;
 pub mod shards;

@@ -26,9 +26,11 @@ mod routes;
 mod schemas;
 mod server;
 mod shop;
-mod stamp;
+pub mod stamp;
 mod threads;
 pub mod token;
 
+pub use axum::serve::Listener;
+pub use reserve::IDEMPOTENCY_KEY;
 pub use server::{CONNECTIONS_MAX, serve_on};
 pub use threads::serve;
