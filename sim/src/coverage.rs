@@ -1,25 +1,26 @@
 //! Whether the faults that were injected changed anything, and what was in flight when they did.
 
+pub mod cells;
+
 use crate::fault::{FaultKind, Worlds};
 use crate::plan::World;
 use crate::report::{FaultLedger, Struck};
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Kinds that a world may leave without effect, each with its reason. An excused kind that has an effect is an error
 /// too: the list must not outlive its reasons.
 pub const EXCUSED: &[(World, FaultKind, &str)] = &[
-    (World::Fast, FaultKind::R8, "the caches, which alone listen, are not in this world yet"),
-    (World::Fast, FaultKind::E1, NO_SEARCH),
-    (World::Fast, FaultKind::E2, NO_SEARCH),
-    (World::Fast, FaultKind::E3, NO_SEARCH),
-    (World::Fast, FaultKind::E4, NO_SEARCH),
-    (World::Fast, FaultKind::E5, NO_SEARCH),
     (World::Fast, FaultKind::Q1, NO_DISK),
     (World::Fast, FaultKind::Q2, NO_DISK),
     (World::Fast, FaultKind::Q3, NO_DISK),
     (World::Fast, FaultKind::Q4, NO_DISK),
     (World::Fast, FaultKind::Q5, NO_DISK),
+    (World::Wire, FaultKind::R8, "the caches, which alone listen, are not in this world yet"),
+    (World::Wire, FaultKind::E1, NO_SEARCH),
+    (World::Wire, FaultKind::E2, NO_SEARCH),
+    (World::Wire, FaultKind::E3, NO_SEARCH),
+    (World::Wire, FaultKind::E4, NO_SEARCH),
+    (World::Wire, FaultKind::E5, NO_SEARCH),
 ];
 
 const NO_SEARCH: &str = "the search index is not in this world yet";
@@ -37,9 +38,6 @@ pub const MOMENTS: &[&str] = &[
     "a record was set aside",
     "an acceptance was lost and its place says so",
 ];
-
-/// Columns of the matrix that stand side by side: a line of them fits a terminal.
-const STAGES_ABREAST: usize = 18;
 
 /// Whether a world can inject a kind.
 pub fn is_of(kind: FaultKind, world: World) -> bool {
@@ -89,31 +87,6 @@ pub fn kinds_table(ledger: &FaultLedger, world: Option<World>) -> String {
         let note = excuse.map(|(_, _, reason)| format!("  {reason}")).unwrap_or_default();
         let _written = writeln!(text, "{kind:<6}{:<62}{injected:>10}{effective:>11}{note}", kind.title());
     }
-    text
-}
-
-/// Rows are kinds, columns are what was in flight. An empty cell is a dot: it says that nobody has seen it, not that it
-/// cannot be.
-pub fn stage_matrix(ledger: &FaultLedger) -> String {
-    let stages: BTreeSet<&'static str> = ledger.stages.keys().map(|(_, stage)| *stage).collect();
-    let kinds: BTreeSet<FaultKind> = ledger.stages.keys().map(|(kind, _)| *kind).collect();
-    let mut text = String::from("in flight when a fault took effect\n");
-    for (number, stage) in stages.iter().enumerate() {
-        let _written = writeln!(text, "  {:>2}  {stage}", number + 1);
-    }
-    let numbered: Vec<(usize, &'static str)> = (1..).zip(stages.iter().copied()).collect();
-    for block in numbered.chunks(STAGES_ABREAST) {
-        let heads: String = block.iter().map(|(number, _)| format!("{number:>7}")).collect();
-        let _written = writeln!(text, "{:<6}{heads}", "kind");
-        for kind in &kinds {
-            let count = |stage: &'static str| ledger.stages.get(&(*kind, stage));
-            let cell = |stage| count(stage).map_or_else(|| format!("{:>7}", "."), |count| format!("{count:>7}"));
-            let row: String = block.iter().map(|(_, stage)| cell(stage)).collect();
-            let _written = writeln!(text, "{kind:<6}{row}");
-        }
-    }
-    let empty = stages.len() * kinds.len() - ledger.stages.len();
-    let _written = writeln!(text, "{empty} cells are empty");
     text
 }
 
@@ -170,14 +143,5 @@ mod tests {
     #[test]
     fn a_moment_that_was_never_reached_is_a_gap() {
         assert_eq!(gaps(&full(), World::Fast, &["a moment"], &[]), ["never reached: a moment"]);
-    }
-
-    #[test]
-    fn the_matrix_shows_its_empty_cells() {
-        let mut ledger = FaultLedger::default();
-        ledger.take_effect(FaultKind::P1, "reserved");
-        ledger.take_effect(FaultKind::N6, "published");
-        let matrix = stage_matrix(&ledger);
-        assert!(matrix.contains("2 cells are empty") && matrix.matches(" .").count() == 2, "{matrix}");
     }
 }

@@ -3,6 +3,7 @@
 pub mod coverage;
 pub mod explore;
 pub mod fault;
+#[cfg(feature = "wire")]
 pub mod hosts;
 pub mod meta;
 pub mod nemesis;

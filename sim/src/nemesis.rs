@@ -3,10 +3,16 @@
 //! Swarm testing (Groce and others: "Swarm Testing", ISSTA 2012): each seed leaves most kinds out, so that runs differ in
 //! character; a run with every fault at once shows mostly that nothing works then.
 
+mod days;
+mod further;
+
+pub mod wire;
+
 use crate::fault::FaultKind;
 use crate::plan::{Acknowledge, Plan, Setup, Strike, World};
 use crate::seed::Seed;
 use doorbuster_core::rng::Rng;
+use further::further;
 use std::collections::BTreeMap;
 
 /// The kinds that this nemesis knows how to draw, with their families.
@@ -83,8 +89,14 @@ const HABITS: [FaultKind; 9] = [
 
 const ROLES: [&str; 8] = ["edge", "keeper", "forwarder", "intake", "relay", "reaper", "settler", "payment"];
 
+/// One seed in so many is a run of days.
+const DAYS_OF: u64 = 16;
+
 /// A plan of the fast world.
 pub fn draw(seed: u64) -> Plan {
+    if Seed(seed).stream("nemesis/days").below(DAYS_OF) == 0 {
+        return days::draw(seed);
+    }
     let mut rng = Seed(seed).stream("nemesis");
     let setup = setup(&mut rng);
     let mut strikes = Vec::new();
@@ -104,6 +116,8 @@ pub fn draw(seed: u64) -> Plan {
             strikes.push(Strike { at_ms: 0, fault: habit, target: String::new(), for_ms: 0, amount });
         }
     }
+    let mut setup = setup;
+    further(&mut Seed(seed).stream("nemesis/further"), &mut setup, &mut strikes);
     strikes.sort();
     Plan { story: String::new(), seed, world: World::Fast, setup, strikes }
 }
@@ -181,7 +195,8 @@ fn strike(rng: &mut Rng, fault: FaultKind, setup: &Setup) -> Strike {
         N5 | N6 | N9 => (link(rng, setup), long_ms, 50 + rng.below(500)),
         P1 | P6 => (host(rng, setup), short_ms, 0),
         P2 => (host(rng, setup), 0, rng.below(6)),
-        P4 | C5 => (host(rng, setup), 1_000 + rng.below(24_000), 0),
+        P4 => (host(rng, setup), 1_000 + rng.below(24_000), 0),
+        C5 => (host(rng, setup), 1_000 + rng.below(24_000), at_ms),
         P5 => (host(rng, setup), long_ms, 10 + rng.below(900)),
         P7 => (host(rng, setup), 2_000 + rng.below(8_000), 0),
         P8 | O3 | O4 => (role, 1_000 + rng.below(15_000), 0),

@@ -9,8 +9,11 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Once};
 
+/// The place and the words of a panic.
+type Panicked = (String, Option<String>);
+
 thread_local! {
-    static PANICKED_AT: RefCell<String> = const { RefCell::new(String::new()) };
+    static PANICKED_AT: RefCell<Option<Panicked>> = const { RefCell::new(None) };
 }
 
 /// A world by its name.
@@ -29,6 +32,9 @@ impl Runner {
     pub fn of(world: World) -> Result<Runner, String> {
         match world {
             World::Fast => Ok(Runner { draw: nemesis::draw, run: fast::run, leaks: false }),
+            #[cfg(feature = "wire")]
+            World::Wire => Ok(Runner { draw: nemesis::wire::draw, run: crate::worlds::wire::run, leaks: false }),
+            #[cfg(not(feature = "wire"))]
             World::Wire => Err("the wire world is not in this build".to_owned()),
         }
     }
@@ -51,6 +57,7 @@ impl Runner {
     /// Runs a plan. A panic inside is the plan's violation, under the id `panic`; its lines are lost with it.
     pub fn run(&self, plan: &Plan, keep: Keep) -> Report {
         quiet_panics();
+        PANICKED_AT.set(None);
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| (self.run)(plan, keep)));
         let mut report = outcome.unwrap_or_else(|payload| panicked(plan, payload.as_ref()));
         if self.leaks {
@@ -71,7 +78,11 @@ fn leak(report: &mut Report) {
 fn panicked(plan: &Plan, payload: &(dyn std::any::Any + Send)) -> Report {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let said = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
-    let place = PANICKED_AT.with_borrow(Clone::clone);
+    // A panic in a task ends its runtime, which panics in turn: the first one is what happened.
+    let (place, said) = match PANICKED_AT.take() {
+        Some((place, first)) => (place, first.unwrap_or_else(|| said.to_owned())),
+        None => (String::new(), said.to_owned()),
+    };
     Report {
         plan: plan.clone(),
         trace: Trace::default(),
@@ -89,7 +100,10 @@ fn quiet_panics() {
     ONCE.call_once(|| {
         panic::set_hook(Box::new(|info| {
             let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
-            PANICKED_AT.set(place);
+            let said = info.payload_as_str().map(str::to_owned);
+            PANICKED_AT.with_borrow_mut(|first| {
+                first.get_or_insert((place, said));
+            });
         }));
     });
 }

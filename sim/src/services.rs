@@ -7,8 +7,10 @@
 pub mod broker;
 pub mod conditions;
 pub mod database;
+pub mod heard;
 pub mod node;
 pub mod provider;
+pub mod search;
 
 use crate::fault::FaultKind;
 use doorbuster_core::oracle::probe::Probe;

@@ -1,3 +1,6 @@
 //! The worlds in which a plan runs.
 
 pub mod fast;
+mod watch;
+#[cfg(feature = "wire")]
+pub mod wire;

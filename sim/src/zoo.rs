@@ -1,14 +1,19 @@
 //! Known bugs, planted one at a time in a copy of the product: each must be found, by the invariant that it breaks.
 
 pub mod hunt;
+pub mod sample;
 pub mod scratch;
 
 use crate::plan::World;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where the bugs are listed, below the repository's root.
 pub const LIST: &str = "sim/zoo/zoo.toml";
+
+/// Where the scripts are.
+const SCRIPTS: &str = "lua/scripts/";
 
 /// All known bugs.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,6 +44,10 @@ pub struct Mutant {
     pub by: By,
     /// It must be found within so many seeds.
     pub seeds_max: u64,
+    /// Why it cannot be found yet, though it can be planted: what its world or the judge lacks. Then it is hunted only
+    /// by its name.
+    #[serde(default)]
+    pub waits: Option<String>,
     /// How it is planted.
     #[serde(rename = "edit")]
     pub edits: Vec<Edit>,
@@ -99,14 +108,58 @@ impl Zoo {
     }
 }
 
+impl Mutant {
+    /// Whether the bug is in scripts alone: the simulated Redis can run those without anything being built.
+    pub fn is_script(&self) -> bool {
+        !self.edits.is_empty() && self.edits.iter().all(|edit| edit.file.starts_with(SCRIPTS))
+    }
+
+    /// The scripts that the bug changes: as they are shipped, and with the bug in them.
+    ///
+    /// # Errors
+    /// When the bug is not in scripts alone, or no longer applies.
+    pub fn scripts(&self, root: &Path) -> Result<Vec<(String, String)>, String> {
+        if !self.is_script() {
+            return Err(format!("bug {} is not in scripts alone: it takes a build", self.id));
+        }
+        let files: BTreeSet<&str> = self.edits.iter().map(|edit| edit.file.as_str()).collect();
+        let planted = |file| {
+            let shipped = read(root, file)?;
+            let mut edits = self.edits.iter().filter(|edit| edit.file == file);
+            let changed = edits.try_fold(shipped.clone(), |text, edit| edit.apply(&text))?;
+            Ok((shipped, changed))
+        };
+        files.into_iter().map(planted).collect()
+    }
+}
+
+/// From now on every simulated Redis of this process runs its scripts with this bug in them.
+///
+/// # Errors
+/// When there is no such bug, it is not in scripts alone, or it no longer applies.
+#[cfg(feature = "wire")]
+pub fn plant_in_scripts(id: &str) -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate stands in the repository");
+    let zoo = Zoo::read(root)?;
+    let mutant = zoo.mutants.iter().find(|mutant| mutant.id == id).ok_or_else(|| format!("no bug {id} in {LIST}"))?;
+    crate::hosts::redis::script::plant(mutant.scripts(root)?);
+    Ok(())
+}
+
+fn read(root: &Path, file: &str) -> Result<String, String> {
+    std::fs::read_to_string(root.join(file)).map_err(|error| format!("{file}: {error}"))
+}
+
 impl Edit {
     /// The file's text with the bug in it.
     ///
     /// # Errors
     /// When the text does not stand exactly once in the file, or nothing would change.
     pub fn changed(&self, root: &Path) -> Result<String, String> {
-        let file = root.join(&self.file);
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", self.file))?;
+        self.apply(&read(root, &self.file)?)
+    }
+
+    fn apply(&self, text: &str) -> Result<String, String> {
         let times = text.matches(&self.find).count();
         if times != 1 {
             return Err(format!("{} has {times} times, not once: {}", self.file, self.find));
@@ -121,7 +174,6 @@ impl Edit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     fn root() -> &'static Path {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate stands in the repository")
@@ -140,7 +192,20 @@ mod tests {
         let ids: Vec<&str> = ids.into_iter().chain(zoo.unexpressed.iter().map(|bug| bug.id.as_str())).collect();
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id stands twice");
         assert!(zoo.mutants.iter().all(|mutant| !mutant.expected.is_empty() && mutant.seeds_max > 0));
+        assert!(zoo.mutants.iter().all(|mutant| mutant.waits.as_ref().is_none_or(|reason| !reason.is_empty())));
         assert!(zoo.mutants.iter().any(|mutant| mutant.id == "canary"), "nothing shows that the hunt can find");
+    }
+
+    #[test]
+    fn bugs_in_scripts_are_planted_without_a_build() {
+        let zoo = Zoo::read(root()).expect("the list can be read");
+        let (scripts, others): (Vec<&Mutant>, Vec<&Mutant>) = zoo.mutants.iter().partition(|mutant| mutant.is_script());
+        assert!(!scripts.is_empty(), "no bug is in scripts alone");
+        for mutant in scripts {
+            let planted = mutant.scripts(root()).expect("its texts stand where they should");
+            assert!(planted.iter().all(|(shipped, changed)| shipped != changed), "bug {}", mutant.id);
+        }
+        assert!(others.iter().all(|mutant| mutant.scripts(root()).is_err()));
     }
 
     #[test]

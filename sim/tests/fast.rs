@@ -102,12 +102,30 @@ fn an_offset_before_its_effects_is_found() {
 
 #[test]
 fn a_watermark_before_publishing_is_found() {
-    is_found_as(Plants { watermark_before_publishing: true, ..Plants::default() }, &["S9", "L7", "S11", "L11", "I5"]);
+    is_found_as(
+        Plants { watermark_before_publishing: true, ..Plants::default() },
+        &["S9", "L7", "S11", "L11", "I5", "L8", "L9"],
+    );
 }
 
 #[test]
 fn a_sweep_that_finds_nothing_is_found() {
     is_found_as(Plants { no_sweep: true, ..Plants::default() }, &["L3", "L4"]);
+}
+
+#[test]
+fn a_change_that_nobody_hears_of_is_found() {
+    is_found_as(Plants { no_invalidation: true, ..Plants::default() }, &["L8", "S16"]);
+}
+
+#[test]
+fn a_message_without_a_floor_is_found() {
+    is_found_as(Plants { no_floor: true, ..Plants::default() }, &["S16", "S17", "L8"]);
+}
+
+#[test]
+fn an_index_that_takes_any_version_is_found() {
+    is_found_as(Plants { any_version: true, ..Plants::default() }, &["S18", "L8", "L9"]);
 }
 
 fn is_found_in(name: &str, plants: Plants, id: &str) {

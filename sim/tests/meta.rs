@@ -48,5 +48,5 @@ fn the_exit_code_is_the_verdict() {
     let (_, seed) = text.split_once("first violation: S1 at seed ").expect("the seed is told");
     let seed = seed.lines().next().expect("it is a number");
     assert_eq!(sim(&["run", seed, "--world", "toy", "--quiet"]).status.code(), Some(1));
-    assert_eq!(sim(&["run", "1", "--world", "wire"]).status.code(), Some(2), "a world that is not there");
+    assert_eq!(sim(&["replay", "no-such-plan.toml"]).status.code(), Some(2), "a plan that is not there");
 }

@@ -22,6 +22,32 @@ pub struct Need {
     pub without: &'static str,
 }
 
+/// The tests of the whole workspace are named, so that what the step `test` has built is what runs: of one package
+/// alone, cargo would build many crates with other features once more.
+const DIFFERENTIAL_SIMULATED: &[&str] = &[
+    "env",
+    "DIFFERENTIAL_SEQUENCES=100000",
+    "cargo",
+    "test",
+    "--workspace",
+    "--locked",
+    "--test",
+    "differential",
+    "the_scripts_on_the_simulated_server_are_their_models",
+];
+
+const DIFFERENTIAL_SERVER: &[&str] = &[
+    "env",
+    "DIFFERENTIAL_SERVER_SEQUENCES=2000",
+    "cargo",
+    "test",
+    "--workspace",
+    "--locked",
+    "--test",
+    "differential",
+    "the_scripts_on_a_real_server_are_their_models_too",
+];
+
 /// The gate, cheapest first: what fails fast is asked before what takes minutes.
 pub const STEPS: &[Step] = &[
     Step {
@@ -74,6 +100,47 @@ pub const STEPS: &[Step] = &[
         name: "explore",
         about: "every interleaving of the ledger's small scopes, as far as two minutes each allow",
         commands: &[&["cargo", "sim", "explore", "--states-max", "300000", "--minutes-max", "1"]],
+        minutes_max: 15,
+        needs: None,
+    },
+    Step {
+        name: "meta",
+        about: "the same seeds are the same runs in two processes",
+        commands: &[
+            &["cargo", "sim", "meta", "--seeds", "200"],
+            &["cargo", "sim", "meta", "--world", "wire", "--seeds", "20"],
+        ],
+        minutes_max: 10,
+        needs: None,
+    },
+    Step {
+        name: "coverage",
+        about: "every kind of fault changed an outcome, every moment was reached",
+        commands: &[
+            &["cargo", "sim", "coverage", "--seeds", "1000"],
+            &["cargo", "sim", "coverage", "--world", "wire", "--seeds", "200"],
+        ],
+        minutes_max: 10,
+        needs: None,
+    },
+    Step {
+        name: "differential",
+        about: "the scripts in the simulated server against their models, a hundred thousand sequences",
+        commands: &[DIFFERENTIAL_SIMULATED],
+        minutes_max: 20,
+        needs: None,
+    },
+    Step {
+        name: "differential-server",
+        about: "the scripts in a real server against their models, two thousand sequences",
+        commands: &[DIFFERENTIAL_SERVER],
+        minutes_max: 10,
+        needs: Some(Need { program: "redis-server", without: "the scripts have not run in a real server" }),
+    },
+    Step {
+        name: "zoo",
+        about: "the canary, the scripts' bugs and two others, planted and found",
+        commands: &[&["cargo", "sim", "zoo", "--sample"]],
         minutes_max: 15,
         needs: None,
     },

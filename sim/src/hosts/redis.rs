@@ -19,7 +19,7 @@ mod trouble;
 
 pub use context::Context;
 pub use facts::{Facts, Identity, Role, forty_digits};
-pub use host::{ConnectionId, Output, RedisHost};
+pub use host::{ConnectionId, Output, Ran, RedisHost};
 pub use persistence::{Crash, Disk, Record, Recovered, SYNC_EVERY_MS, SyncPolicy};
 pub use replica::{Offer, replicate};
 pub use reply::{Reply, texts};

@@ -138,6 +138,8 @@ struct Fetching {
     from: Offset,
     limit: usize,
     until: Mono,
+    /// Another partition is read first: these records come when the wait is over.
+    held: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -198,7 +200,7 @@ impl Broker {
             Request::PublishEvents(events) => self.publish_events(now, events, out),
             Request::Fetch { group, partition, from, limit } => {
                 let (topic, until) = (group.topic(), now.mono.after_ms(WAIT_MS));
-                self.fetches.insert(call, Fetching { topic, partition, from, limit, until });
+                self.fetches.insert(call, Fetching { topic, partition, from, limit, until, held: false });
                 return self.answer_fetches(now, Some(call), out);
             }
             Request::Commit { group, member, partition, next } => self.commit(group, member, partition, next, out),
@@ -260,6 +262,7 @@ impl Broker {
     }
 
     fn append_intents(&mut self, now: Now, partition: Partition, intents: Vec<Intent>, out: &mut Effects) {
+        let count = intents.len();
         for intent in intents {
             if let Intent::Entry(shard, entry) = &intent {
                 let probe = Probe::Published { shard: *shard, epoch: entry.epoch, seq: entry.seq };
@@ -269,7 +272,20 @@ impl Broker {
         }
         // A transaction ends with a marker, which has an offset of its own.
         self.logs.entry((TopicId::Intents, partition)).or_default().mark();
+        self.lose_intents(partition, count, out);
         self.answer_fetches(now, None, out);
+    }
+
+    /// What was just acknowledged is lost: with the leader that alone had it, or by a retention that is too short.
+    fn lose_intents(&mut self, partition: Partition, count: usize, out: &mut Effects) {
+        let kept = self.groups.get(&Group::Intake).map_or(Offset(0), |members| members.committed(partition));
+        let log = self.logs.entry((TopicId::Intents, partition)).or_default();
+        if self.conditions.bites(FaultKind::K4) && log.lose_end(count) > 0 {
+            out.push(ServiceEffect::Bitten(FaultKind::K4, "published, not read"));
+        }
+        if self.conditions.bites(FaultKind::K10) && log.lose_between(kept, log.end()) > 0 {
+            out.push(ServiceEffect::Bitten(FaultKind::K10, "published, not read"));
+        }
     }
 
     fn append(&mut self, topic: TopicId, partition: Partition, payload: Payload, out: &mut Effects) {
@@ -335,7 +351,16 @@ impl Broker {
             let fetch = &self.fetches[&call];
             let log = self.logs.get(&(fetch.topic, fetch.partition));
             let records = log.map_or(Vec::new(), |log| log.fetch(fetch.from, fetch.limit));
-            if !records.is_empty() || fetch.until <= now.mono {
+            let overdue = fetch.until <= now.mono;
+            if !records.is_empty() && !overdue && (fetch.held || self.conditions.bites(FaultKind::K5)) {
+                let fetch = self.fetches.get_mut(&call).expect("it was just read");
+                if !fetch.held {
+                    out.push(ServiceEffect::Bitten(FaultKind::K5, "published, not read"));
+                }
+                fetch.held = true;
+                continue;
+            }
+            if !records.is_empty() || overdue {
                 self.fetches.remove(&call);
                 out.push(ServiceEffect::Answered { call, reply: Reply::Records(records) });
             }
@@ -367,6 +392,25 @@ impl Broker {
         let forgotten = self.groups.entry(group).or_default().rewind(records);
         self.answer_attending(now, out);
         forgotten
+    }
+
+    /// The end of a partition of `intents` is lost, as by an unclean election; whoever had read further begins again at
+    /// the new end. How many records are lost.
+    pub fn lose_end(
+        &mut self,
+        now: Now,
+        partition: Partition,
+        records: usize,
+        out: &mut Vec<ServiceEffect<Reply>>,
+    ) -> usize {
+        let Some(log) = self.logs.get_mut(&(TopicId::Intents, partition)) else { return 0 };
+        let lost = log.lose_end(records);
+        let end = log.end();
+        if lost > 0 {
+            self.groups.entry(Group::Intake).or_default().cut(partition, end);
+            self.answer_attending(now, out);
+        }
+        lost
     }
 
     /// Republishes what stands in a topic, as an operator's replay does.

@@ -4,6 +4,8 @@
 //! commit times tie; the stream splits, merges, is cut, and is silent.
 
 mod report;
+mod showing;
+pub mod snapshot;
 mod stream;
 
 use super::conditions::Conditions;
@@ -11,9 +13,9 @@ use super::{ServiceEffect, ServiceEvent, WAIT_MS};
 use crate::fault::FaultKind;
 use doorbuster_core::database::command::{self, Command, Refusal};
 use doorbuster_core::database::decide::{self, Decision};
-use doorbuster_core::database::rows::Lease;
+use doorbuster_core::database::rows::{Lease, ShardRow};
 use doorbuster_core::database::tables::{Reads, Rows, View};
-use doorbuster_core::ids::{OrderId, ShardId};
+use doorbuster_core::ids::{OrderId, ProductId, ShardId, SkuId};
 use doorbuster_core::inbox::Partition;
 use doorbuster_core::limits::LEASE_MS;
 use doorbuster_core::machine::Machine;
@@ -21,9 +23,12 @@ use doorbuster_core::order::status::Status;
 use doorbuster_core::relay::partitions::{PartitionChange, PartitionRefusal, PartitionRow, StreamToken};
 use doorbuster_core::relay::{ChangePage, Place};
 use doorbuster_core::rng::Rng;
+use doorbuster_core::search::document::Document;
 use doorbuster_core::time::{Mono, Now, Wall};
 use report::{report, touched};
+use snapshot::{Scan, SnapshotAt};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use stream::Stream;
 
 /// What is asked of the database.
@@ -44,6 +49,21 @@ pub enum Request {
         /// Most orders.
         limit: usize,
     },
+    /// The same of orders that are due before a time of the asker's.
+    DueBefore {
+        /// Which shard.
+        shard: ShardId,
+        /// The asker's time.
+        before: Wall,
+        /// The last place of the page before.
+        after: Option<(Wall, OrderId)>,
+        /// Most orders.
+        limit: usize,
+    },
+    /// A state of now, to be read in several requests.
+    TakeSnapshot,
+    /// Reads of such a state.
+    ReadSnapshot(SnapshotAt, Scan),
     /// Takes or keeps a forwarder's lease of a partition of `intents`.
     KeepLease {
         /// Which partition.
@@ -76,6 +96,17 @@ pub enum Request {
         /// Most records.
         limit: usize,
     },
+    /// SKUs of a partition of sales that have a ring, behind one of them.
+    ListRings {
+        /// Which partition.
+        partition: Partition,
+        /// The last SKU of the page before.
+        after: Option<SkuId>,
+        /// Most SKUs.
+        limit: usize,
+    },
+    /// What search shows of these products, in one snapshot.
+    ReadDocuments(Vec<ProductId>),
 }
 
 /// What the database tells.
@@ -87,6 +118,8 @@ pub enum Reply {
     Rows(Wall, Rows),
     /// Of a page of due orders.
     Due(Wall, Vec<doorbuster_core::delay::queue::Task>),
+    /// A state.
+    Snapshot(SnapshotAt),
     /// Whether the lease is the asker's.
     Lease(bool),
     /// Of a list.
@@ -95,6 +128,10 @@ pub enum Reply {
     Changed(Result<PartitionRow, PartitionRefusal>),
     /// Of a read of the stream.
     Page(ChangePage),
+    /// Of a list of rings.
+    Rings(Vec<SkuId>),
+    /// Of a snapshot of documents.
+    Documents(Vec<Document>),
     /// Done or not done: the outcome is not told.
     Unknown,
 }
@@ -121,13 +158,16 @@ struct Waiting {
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Database {
-    rows: Rows,
+    /// Shared with those who read a state of it; a commit copies them only while somebody does.
+    rows: Arc<Rows>,
     due: BTreeSet<(ShardId, Wall, OrderId)>,
     leases: BTreeMap<Partition, Lease>,
     /// The stream and how far it is relayed.
     pub stream: Stream,
     waiting: BTreeMap<(Mono, u64), Waiting>,
     turns: u64,
+    /// Rows of shards as they were before their last change, and when that was.
+    replaced: BTreeMap<ShardId, (Mono, ShardRow)>,
     readers: BTreeMap<u64, Reader>,
     /// What befalls it.
     pub conditions: Conditions,
@@ -147,12 +187,13 @@ impl Database {
     /// An empty one.
     pub fn new(rng: Rng) -> Database {
         Database {
-            rows: Rows::default(),
+            rows: Arc::default(),
             due: BTreeSet::new(),
             leases: BTreeMap::new(),
             stream: Stream::default(),
             waiting: BTreeMap::new(),
             turns: 0,
+            replaced: BTreeMap::new(),
             readers: BTreeMap::new(),
             conditions: Conditions::new(rng),
         }
@@ -182,14 +223,22 @@ impl Database {
             Request::ReadStream { token, from, limit } => {
                 return self.read_stream(now, call, (token, from, limit), out);
             }
-            Request::Read(reads) => Reply::Rows(now.wall, self.rows.select(&reads)),
+            Request::Read(reads) => Reply::Rows(now.wall, self.read(now, &reads, out)),
             Request::ReadShard(shard) => Reply::Rows(now.wall, self.snapshot(shard)),
             Request::Due { shard, after, limit } => Reply::Due(now.wall, self.due(now.wall, shard, after, limit)),
+            Request::DueBefore { shard, before, after, limit } => {
+                let last = Wall(before.0.saturating_sub(1));
+                Reply::Due(now.wall, self.due(last, shard, after, limit))
+            }
+            Request::TakeSnapshot => Reply::Snapshot(SnapshotAt::new(now.wall, self.rows.clone())),
+            Request::ReadSnapshot(snapshot, scan) => Reply::Rows(snapshot.at, snapshot.read(scan)),
             Request::KeepLease { partition, owner } => Reply::Lease(self.keep_lease(now.wall, partition, owner)),
             Request::ListReady { owner, limit } => Reply::Ready(self.stream.relayed.ready(owner, now.wall, limit)),
             Request::Change { owner, token, change } => {
                 Reply::Changed(self.stream.relayed.apply(owner, now.wall, token, &change))
             }
+            Request::ListRings { partition, after, limit } => Reply::Rings(self.rings(partition, after, limit)),
+            Request::ReadDocuments(products) => Reply::Documents(self.documents(now.wall, &products)),
         };
         out.push(ServiceEffect::Answered { call, reply });
     }
@@ -267,7 +316,10 @@ impl Database {
         let before = self.rows.select(&touched(&decision));
         report(now.wall, command, &self.rows, &decision, out);
         self.index(&before, &decision);
-        decision.change.clone().write_to(&mut self.rows);
+        for (shard, row) in &before.shards {
+            self.replaced.insert(*shard, (now.mono, row.clone()));
+        }
+        decision.change.clone().write_to(Arc::make_mut(&mut self.rows));
         let tie = self.conditions.bites(FaultKind::D6);
         if tie && !decision.change.events.is_empty() {
             out.push(ServiceEffect::Bitten(FaultKind::D6, "a commit with events"));
@@ -394,7 +446,14 @@ impl Machine for Database {
 pub fn stage_of(request: &Request) -> &'static str {
     match request {
         Request::Apply(command) => stage_of_command(command),
-        Request::Read(_) | Request::ReadShard(_) | Request::Due { .. } => "a read of rows",
+        Request::ListRings { .. } => "windows not told",
+        Request::ReadDocuments(_) => "a product not indexed",
+        Request::Read(_)
+        | Request::ReadShard(_)
+        | Request::Due { .. }
+        | Request::DueBefore { .. }
+        | Request::TakeSnapshot
+        | Request::ReadSnapshot(..) => "a read of rows",
         Request::KeepLease { .. } => "a lease",
         Request::ListReady { .. } | Request::Change { .. } => "relayed, not watermarked",
         Request::ReadStream { .. } => "records not relayed",

@@ -4,6 +4,7 @@
 //! copy of itself and the commands since; who is promoted or started again takes the copy and some of these.
 
 mod reading;
+pub mod shared_cache;
 pub mod store;
 
 use super::conditions::Conditions;
@@ -23,7 +24,8 @@ use doorbuster_core::rng::Rng;
 use doorbuster_core::settler::ShardChange;
 use doorbuster_core::time::{Mono, Now, Wall};
 use reading::{AckWait, LogWait};
-use std::collections::{BTreeMap, VecDeque};
+use shared_cache::{CacheNews, CacheReply, CacheRequest};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use store::Store;
 
 /// Commands that a replica may lack at most: older ones are everywhere.
@@ -64,6 +66,8 @@ pub enum Request {
     Recover(usize),
     /// Ends claims.
     Complete(Vec<Completion>),
+    /// Of the cache that all processes share.
+    Cache(CacheRequest),
 }
 
 /// What a server tells.
@@ -95,6 +99,8 @@ pub enum Reply {
     Claimed(Vec<OrderId>),
     /// Of a recovery.
     Recovered(usize),
+    /// Of the shared cache.
+    Cache(CacheReply),
     /// Of everything that has nothing to tell.
     Kept,
     /// Refused before anything happened: OOM, MISCONF, READONLY, LOADING, BUSY.
@@ -119,6 +125,10 @@ pub struct Node {
     pub clock_ahead_ms: u64,
     ack_waits: BTreeMap<u64, AckWait>,
     log_waits: BTreeMap<u64, LogWait>,
+    /// Who listens to changes of products.
+    subscribers: BTreeSet<u64>,
+    /// What the shared cache did; the world takes it.
+    pub news: Vec<CacheNews>,
     /// What befalls it.
     pub conditions: Conditions,
 }
@@ -137,6 +147,8 @@ impl Node {
             clock_ahead_ms: 0,
             ack_waits: BTreeMap::new(),
             log_waits: BTreeMap::new(),
+            subscribers: BTreeSet::new(),
+            news: Vec::new(),
             conditions: Conditions::new(rng),
         }
     }
@@ -156,6 +168,10 @@ impl Node {
         let at = self.clock(now);
         match &request {
             Request::ReadLog { .. } => return self.read_log(now, call, request, out),
+            Request::Cache(asked) => {
+                let reply = self.share(at, asked, out);
+                out.push(ServiceEffect::Answered { call, reply });
+            }
             Request::Reserve { level: Acknowledge::Log, shard, .. } => {
                 let shard = *shard;
                 let reply = self.run(at, &request, out);
@@ -243,6 +259,7 @@ impl Node {
         let calls = self.ack_waits.keys().chain(self.log_waits.keys()).copied().collect();
         self.ack_waits.clear();
         self.log_waits.clear();
+        self.subscribers.clear();
         calls
     }
 }
@@ -270,6 +287,7 @@ impl Request {
     pub fn writes(&self) -> bool {
         match self {
             Request::Inspect(_) | Request::LookUp { .. } | Request::ReadLog { .. } => false,
+            Request::Cache(request) => request.writes(),
             Request::Reserve { .. }
             | Request::Settle { .. }
             | Request::Withdraw { .. }
@@ -301,6 +319,7 @@ impl Request {
             Request::Schedule(_) => "told, not scheduled",
             Request::Claim { .. } | Request::Recover(_) => "due, not claimed",
             Request::Complete(_) => "cancelled, not completed",
+            Request::Cache(request) => request.stage(),
         }
     }
 }

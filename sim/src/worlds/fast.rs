@@ -2,24 +2,31 @@
 //!
 //! Single-threaded, without a clock and without hash order: a plan and its seed are the whole run.
 
+mod brief;
 mod buyer;
 mod buyer_answers;
 mod calls;
-mod clock;
+mod catalog;
+pub(crate) mod clock;
+mod days;
 mod edge;
 mod failover;
 mod host;
 mod message;
-mod network;
+pub(crate) mod network;
 mod rest;
-mod roles;
+pub(crate) mod roles;
+mod serving;
+mod sold;
 mod strikes;
+mod unit;
 mod watch;
 mod world;
 
 use crate::fault::FaultKind;
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::seed::Seed;
 use crate::services::broker::PARTITIONS;
 use crate::services::broker::group::Group;
 use crate::trace::Trace;
@@ -34,6 +41,13 @@ use world::World;
 
 /// The sale opens so many milliseconds after the run begins: its shards are loaded by then, where nothing hinders it.
 pub const OPENS_MS: u64 = 2_000;
+/// Products are changed and looked at within this time.
+const CATALOG_MS: u64 = 30_000;
+
+/// When somebody is awake in a run of days: from and for how long, in milliseconds.
+pub fn awake(seed: Seed) -> Vec<(u64, u64)> {
+    days::phases(seed)
+}
 
 /// Whether lines are kept for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +73,12 @@ pub struct Plants {
     pub no_sweep: bool,
     /// A look-up at the level `log` tells of an acceptance that the durable log has not.
     pub tell_what_is_not_durable: bool,
+    /// An invalidator tells of changes without writing their floors (zoo 36).
+    pub no_floor: bool,
+    /// Nobody is told of changes, and no floor is written.
+    pub no_invalidation: bool,
+    /// The index takes documents of any version (zoo 40).
+    pub any_version: bool,
     /// Late money that went back long ago reserves once more when its event is delivered again.
     pub reserve_for_settled_money: bool,
 }
@@ -75,6 +95,7 @@ pub fn run_with(plan: &Plan, keep: Keep, plants: Plants) -> Report {
         Keep::Lines => Trace::kept(),
     };
     let mut world = World::new(plan, trace, plants);
+    world.search.takes_any_version = plants.any_version;
     // An assertion of the product is a finding like any other.
     let ran = catch_unwind(AssertUnwindSafe(|| drive(&mut world)));
     if let Err(panic) = ran {
@@ -95,10 +116,13 @@ pub fn run_with(plan: &Plan, keep: Keep, plants: Plants) -> Report {
 
 fn drive(world: &mut World) {
     prepare_sale(world);
+    if days::is_long(&world.setup) {
+        return days::drive(world);
+    }
     world.hosts.push(Host::new("buyers", 0));
     world.hosts[0].is_up = true;
-    for role in roles::ROLES {
-        for instance in 0..world.setup.instances.get(role).copied().unwrap_or(1) {
+    for role in roles::ROLES.into_iter().chain(roles::FURTHER) {
+        for instance in 0..roles::instances(&world.setup, role) {
             world.hosts.push(Host::new(role, instance));
         }
     }
@@ -108,6 +132,9 @@ fn drive(world: &mut World) {
     note_surplus(world);
     strikes::plan(world);
     buyer::arrive(world);
+    if world.has_role("invalidator") || world.has_role("indexer") {
+        catalog::plan(world, CATALOG_MS);
+    }
     let last_ms = world.plan.strikes.iter().map(|strike| strike.at_ms + strike.for_ms).max().unwrap_or(0);
     let (horizon_us, last_us) = (world.setup.horizon_ms * 1000, last_ms * 1000);
     while world.now_us < horizon_us && world.violation.is_none() {
@@ -125,7 +152,7 @@ fn drive(world: &mut World) {
 /// A group with more members than partitions leaves some of them without any (P9).
 fn note_surplus(world: &mut World) {
     for group in Group::ALL {
-        let members = world.setup.instances.get(group.role()).copied().unwrap_or(1);
+        let members = roles::instances(&world.setup, group.role());
         if members > PARTITIONS {
             world.faults.inject(FaultKind::P9);
             world.faults.take_effect(FaultKind::P9, "an attendance");

@@ -32,7 +32,8 @@ pub enum Catch {
     Survived,
 }
 
-/// Runs the program that has the bug; `world` replaces the mutant's own.
+/// Runs the program that has the bug, or, for a bug in scripts, lets this program plant it; `world` replaces the
+/// mutant's own.
 ///
 /// # Errors
 /// When it cannot be run, or ends as no swarm ends.
@@ -47,6 +48,9 @@ pub fn hunt(mutant: &Mutant, program: &Path, world: Option<&str>) -> Result<Catc
         By::Swarm => command.args(["swarm", "--until-violation"]),
         By::Meta => command.arg("meta"),
     };
+    if mutant.is_script() {
+        command.args(["--plant", &mutant.id]);
+    }
     let output = command.args(["--world", world.unwrap_or(own), "--seeds", &seeds]).output();
     let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);

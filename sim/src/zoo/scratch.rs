@@ -1,8 +1,10 @@
 //! A copy of the repository in which bugs are planted: the product's own text stays clean.
 //!
-//! One copy serves all bugs, one after the other: the compiler then builds only what a bug touches.
+//! One copy serves all bugs, one after the other, and the profile is the one that tests are built with: the compiler then
+//! builds again only what a bug touches, and keeps the rest of that crate too.
 
-use super::Edit;
+use super::Mutant;
+use crate::plan::World;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,10 +38,10 @@ impl Scratch {
     ///
     /// # Errors
     /// When the bug no longer applies or does not compile; says which text or what the compiler said.
-    pub fn build(&self, id: &str, edits: &[Edit]) -> Result<PathBuf, String> {
+    pub fn build(&self, mutant: &Mutant) -> Result<PathBuf, String> {
         let mut clean: Vec<(PathBuf, String)> = Vec::new();
         let mut planted = Ok(());
-        for edit in edits {
+        for edit in &mutant.edits {
             let file = self.tree.join(&edit.file);
             planted = edit.changed(&self.tree).and_then(|changed| {
                 let before = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -50,7 +52,7 @@ impl Scratch {
                 break;
             }
         }
-        let built = planted.and_then(|()| self.compile(id));
+        let built = planted.and_then(|()| self.compile(mutant));
         // Backwards: a file that was edited twice ends as it was before the first.
         for (file, text) in clean.iter().rev() {
             write(file, text)?;
@@ -58,17 +60,22 @@ impl Scratch {
         built
     }
 
-    fn compile(&self, id: &str) -> Result<PathBuf, String> {
+    fn compile(&self, mutant: &Mutant) -> Result<PathBuf, String> {
+        let id = &mutant.id;
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
-        command.args(["build", "--quiet", "--release", "--locked", "-p", "doorbuster-sim", "--bin", "sim"]);
+        command.args(["build", "--quiet", "--locked", "-p", "doorbuster-sim", "--bin", "sim"]);
+        match mutant.world {
+            World::Fast => command.arg("--no-default-features"),
+            World::Wire => &mut command,
+        };
         let output = command.output().map_err(|error| format!("cargo: {error}"))?;
         if !output.status.success() {
             return Err(format!("mutant {id} does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
         }
         let program = self.binaries.join(id);
-        let copied = std::fs::copy(self.target.join("release/sim"), &program);
+        let copied = std::fs::copy(self.target.join("debug/sim"), &program);
         copied.map_err(|error| format!("{}: {error}", program.display()))?;
         Ok(program)
     }

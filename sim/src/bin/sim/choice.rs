@@ -17,7 +17,7 @@ pub enum Choice {
 }
 
 /// The world's options, the same for every verb.
-#[derive(clap::Args, Clone, Copy, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Where {
     /// The world; a plan in a file names its own.
     #[arg(long, value_enum)]
@@ -25,11 +25,19 @@ pub struct Where {
     /// Puts the process's id into the hash: `meta` must turn red.
     #[arg(long, hide = true)]
     pub leak: bool,
+    /// Lets the simulated Redis run its scripts with this bug of the zoo in them; nothing is built for it.
+    #[cfg(feature = "wire")]
+    #[arg(long, value_name = "ID")]
+    pub plant: Option<String>,
 }
 
 impl Where {
     /// What runs there; `otherwise` when the command line names no world.
-    pub fn runner(self, otherwise: World) -> Result<Runner, String> {
+    pub fn runner(&self, otherwise: World) -> Result<Runner, String> {
+        #[cfg(feature = "wire")]
+        if let Some(id) = &self.plant {
+            doorbuster_sim::zoo::plant_in_scripts(id)?;
+        }
         let runner = match self.world {
             Some(Choice::Toy) => Runner::toy(),
             Some(Choice::Fast) => Runner::of(World::Fast)?,
@@ -40,16 +48,18 @@ impl Where {
     }
 
     /// The same options again, for a command line.
-    pub fn words(self) -> Vec<String> {
+    pub fn words(&self) -> Vec<String> {
         let name = self.world.and_then(|choice| choice.to_possible_value());
         let mut words: Vec<String> =
             name.into_iter().flat_map(|name| ["--world".to_owned(), name.get_name().to_owned()]).collect();
         words.extend(self.leak.then(|| "--leak".to_owned()));
+        #[cfg(feature = "wire")]
+        words.extend(self.plant.iter().flat_map(|id| ["--plant".to_owned(), id.clone()]));
         words
     }
 
     /// The world whose faults are expected.
-    pub fn world(self) -> World {
+    pub fn world(&self) -> World {
         match self.world {
             Some(Choice::Wire) => World::Wire,
             Some(Choice::Fast | Choice::Toy) | None => World::Fast,

@@ -2,8 +2,9 @@
 
 use crate::choice::Where;
 use crate::swarm::timed;
+use doorbuster_sim::coverage::{self, cells};
 use doorbuster_sim::plan::World;
-use doorbuster_sim::{coverage, swarm};
+use doorbuster_sim::swarm;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -16,6 +17,9 @@ pub struct Coverage {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     first: u64,
+    /// Every cell of the matrix must be filled or explained: takes tens of thousands of seeds.
+    #[arg(long)]
+    cells: bool,
 }
 
 impl Coverage {
@@ -27,9 +31,12 @@ impl Coverage {
         let (ensemble, _seconds) = timed(&wanted);
         let (faults, world) = (&ensemble.faults, self.place.world());
         println!("{}", coverage::kinds_table(faults, Some(world)));
-        println!("{}", coverage::stage_matrix(faults));
+        println!("{}", cells::matrix(faults, world));
         println!("{}", coverage::moments_table(faults, coverage::MOMENTS));
         let mut gaps = coverage::gaps(faults, world, coverage::MOMENTS, coverage::EXCUSED);
+        if self.cells {
+            gaps.extend(cells::gaps(faults, world, cells::UNMET));
+        }
         gaps.extend(ensemble.failures.iter().map(|(seed, found)| format!("seed {seed}: {}: {}", found.id, found.what)));
         for gap in &gaps {
             println!("MISSING: {gap}");

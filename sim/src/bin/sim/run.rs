@@ -52,14 +52,14 @@ impl Run {
         if let Some(file) = &self.plan {
             write(file, &replay::write(&plan))?;
         }
-        self.how.run(&runner, &plan, &again("run", &self.seed.to_string(), self.place))
+        self.how.run(&runner, &plan, &again("run", &self.seed.to_string(), &self.place))
     }
 }
 
 impl Replay {
     pub fn run(&self) -> Result<ExitCode, String> {
         let plan = replay::read(&self.file)?;
-        let again = again("replay", &self.file.display().to_string(), self.place);
+        let again = again("replay", &self.file.display().to_string(), &self.place);
         self.how.run(&self.place.runner(plan.world)?, &plan, &again)
     }
 }
@@ -81,7 +81,7 @@ impl How {
 }
 
 /// The command line that runs it again.
-fn again(verb: &str, what: &str, place: Where) -> String {
+fn again(verb: &str, what: &str, place: &Where) -> String {
     let options: String = place.words().iter().map(|word| format!(" {word}")).collect();
     format!("cargo sim {verb} {what}{options}")
 }

@@ -15,6 +15,7 @@ use super::context::Context;
 use super::facts::{Facts, Identity};
 use super::persistence::{Crash, Disk, Record, SyncPolicy};
 use super::replica::Backlog;
+use super::reply::Reply;
 use super::script::Scripts;
 use super::store::{Store, Write};
 use super::trouble::Trouble;
@@ -45,6 +46,21 @@ pub struct RedisHost {
     blocks_ever: u64,
     /// Clients that were just answered and may have sent more meanwhile.
     unblocked: Vec<ConnectionId>,
+    /// Scripts that ran since somebody asked, if somebody asks.
+    ran: Option<Vec<Ran>>,
+}
+
+/// One run of a script, for whoever watches the server.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Its SHA-1 as it was called.
+    pub sha: String,
+    /// Its keys.
+    pub keys: Vec<Bytes>,
+    /// Its arguments.
+    pub arguments: Vec<Bytes>,
+    /// What it answered.
+    pub reply: Reply,
 }
 
 impl RedisHost {
@@ -60,7 +76,13 @@ impl RedisHost {
             backlog: Backlog::default(),
             blocks_ever: 0,
             unblocked: Vec::new(),
+            ran: None,
         }
+    }
+
+    /// The scripts that ran since the last time; from the first time on they are kept.
+    pub fn take_ran(&mut self) -> Vec<Ran> {
+        self.ran.replace(Vec::new()).unwrap_or_default()
     }
 
     /// A client has connected.

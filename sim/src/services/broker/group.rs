@@ -23,11 +23,25 @@ pub enum Group {
     Settler,
     /// Reads payments that need work.
     Payment,
+    /// Reads changes of products, for caches.
+    Invalidator,
+    /// Reads what was sold.
+    Sales,
+    /// Reads changes of products and of their sales, for search.
+    Indexer,
 }
 
 impl Group {
     /// All of them.
-    pub const ALL: [Group; 4] = [Group::Intake, Group::Reaper, Group::Settler, Group::Payment];
+    pub const ALL: [Group; 7] = [
+        Group::Intake,
+        Group::Reaper,
+        Group::Settler,
+        Group::Payment,
+        Group::Invalidator,
+        Group::Sales,
+        Group::Indexer,
+    ];
 
     /// What it reads.
     pub fn topic(self) -> TopicId {
@@ -36,6 +50,8 @@ impl Group {
             Group::Reaper => TopicId::Outbox(Topic::Timeouts),
             Group::Settler => TopicId::Outbox(Topic::ShardDown),
             Group::Payment => TopicId::Outbox(Topic::Payments),
+            Group::Invalidator | Group::Indexer => TopicId::Outbox(Topic::Catalog),
+            Group::Sales => TopicId::Outbox(Topic::Sales),
         }
     }
 
@@ -46,6 +62,9 @@ impl Group {
             Group::Reaper => "reaper",
             Group::Settler => "settler",
             Group::Payment => "payment",
+            Group::Invalidator => "invalidator",
+            Group::Sales => "sales",
+            Group::Indexer => "indexer",
         }
     }
 }
@@ -110,6 +129,14 @@ impl Members {
         }
         self.assign();
         moved
+    }
+
+    /// A partition ends here now: a kept place behind it goes back, and it is assigned anew.
+    pub fn cut(&mut self, partition: Partition, end: Offset) {
+        if let Some(place) = self.committed.get_mut(&partition) {
+            *place = end.min(*place);
+        }
+        self.assign();
     }
 
     fn assign(&mut self) {

@@ -63,6 +63,27 @@ impl Log {
         (self.records.len() - self.place(from)) as u64
     }
 
+    /// The first offset that no record has.
+    pub fn end(&self) -> Offset {
+        Offset(self.next)
+    }
+
+    /// Loses up to so many of the last records; their offsets are given again. How many.
+    pub fn lose_end(&mut self, records: usize) -> usize {
+        let kept = self.records.len().saturating_sub(records);
+        let lost = self.records.len() - kept;
+        self.records.truncate(kept);
+        self.next = self.records.last().map_or(0, |(offset, _)| offset.0 + 1);
+        lost
+    }
+
+    /// Loses everything up to, but without, `to`, and tells how many of them stood at or after `from`.
+    pub fn lose_between(&mut self, from: Offset, to: Offset) -> usize {
+        let unread = self.between(from, to).len();
+        self.records.retain(|(offset, _)| *offset >= to);
+        unread
+    }
+
     /// All records.
     pub fn records(&self) -> &[(Offset, Payload)] {
         &self.records

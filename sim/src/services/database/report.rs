@@ -21,6 +21,9 @@ pub(super) fn touched(decision: &Decision) -> Reads {
         orders: rows.orders.keys().copied().collect(),
         quotas: rows.quotas.keys().cloned().collect(),
         payments: rows.payments.keys().copied().collect(),
+        products: rows.products.keys().copied().collect(),
+        sales_rings: rows.sales_rings.keys().chain(&decision.change.removed.sales_rings).copied().collect(),
+        counted: rows.counted.keys().copied().collect(),
         ..Reads::default()
     }
 }

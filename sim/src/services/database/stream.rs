@@ -99,7 +99,7 @@ impl Stream {
     }
 
     /// No later record is at or before this time.
-    fn beat(&mut self, at: Wall) -> CommitTime {
+    pub(super) fn beat(&mut self, at: Wall) -> CommitTime {
         self.last = self.last.max(CommitTime(at.0 * 1000));
         self.may_tie = false;
         self.last

@@ -1,6 +1,8 @@
 //! What one server holds, and every command on it as one atomic step.
 
+use super::shared_cache::{CacheReply, CacheRequest};
 use super::{Reply, Request};
+use doorbuster_core::cache::shared::SharedCache;
 use doorbuster_core::delay::queue::Queue;
 use doorbuster_core::forwarder::tail::LogPage;
 use doorbuster_core::ids::{Epoch, Nonce, Seq, ServerId, ShardId};
@@ -21,6 +23,8 @@ pub struct Store {
     shards: BTreeMap<ShardId, Slice>,
     /// The delay queue of all shards here.
     pub queue: Queue,
+    /// Products for all processes.
+    pub cache: SharedCache,
     /// Acceptances that were made here, ever.
     pub accepted: u64,
 }
@@ -35,7 +39,7 @@ struct Slice {
 impl Store {
     /// Nothing, on this server.
     pub fn empty(identity: ServerId) -> Store {
-        Store { identity, shards: BTreeMap::new(), queue: Queue::default(), accepted: 0 }
+        Store { identity, shards: BTreeMap::new(), queue: Queue::default(), cache: SharedCache::default(), accepted: 0 }
     }
 
     /// Another server serves it now.
@@ -111,6 +115,7 @@ impl Store {
             Request::Schedule(_) | Request::Claim { .. } | Request::Recover(_) | Request::Complete(_) => {
                 self.delay(at, request, probes)
             }
+            Request::Cache(request) => Reply::Cache(self.share(at, request)),
         }
     }
 
@@ -161,6 +166,20 @@ impl Store {
                 Reply::Page(self.read_log(*shard, *fence, *after, *limit))
             }
             other => unreachable!("{} is dealt with elsewhere", other.stage()),
+        }
+    }
+
+    fn share(&mut self, at: Wall, request: &CacheRequest) -> CacheReply {
+        match request {
+            CacheRequest::Read(product) => CacheReply::Found(self.cache.read(*product, at)),
+            CacheRequest::Fill { product, version, value, asked_at, .. } => {
+                CacheReply::Filled(self.cache.fill(*product, *version, value.clone(), *asked_at, at))
+            }
+            CacheRequest::Floor(product, version) => {
+                self.cache.expire(at);
+                CacheReply::Floored(self.cache.floor(*product, *version, at))
+            }
+            CacheRequest::Announce(..) | CacheRequest::Subscribe(_) | CacheRequest::Ping(_) => CacheReply::Kept,
         }
     }
 

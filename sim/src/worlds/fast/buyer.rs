@@ -129,7 +129,7 @@ fn ask(
         let answered_at = wall(world);
         if world.trace.keeps_lines() {
             let name = world.names.buyers.clone();
-            world.tell(&name, Kind::Client, None, || format!("{user}: {exchange:?}"));
+            world.tell(&name, Kind::Client, None, || format!("{user}: {}", super::brief::brief(&exchange)));
         }
         world.buyers.history.calls.push(Call { user, sent_at, answered_at, exchange });
         then(world, outcome);

@@ -1,14 +1,12 @@
 //! Calls by kind: what is asked, how it is named in reports, and what an answer says.
 
+use super::brief::brief;
 use super::edge::{EdgeReply, EdgeRequest};
 use super::world::{Address, Answer, At, Away, Continuation, Request, World};
 use crate::explore::fingerprint;
-use crate::services::{broker, database, node, provider};
+use crate::services::{broker, database, node, provider, search};
 use doorbuster_core::ids::ShardId;
 use doorbuster_core::outcome::Outcome;
-
-/// Longest text of one message in a line: a reader wants the beginning.
-const TEXT_MAX: usize = 240;
 
 impl World {
     /// Asks the database.
@@ -66,6 +64,16 @@ impl World {
         self.ask(at, Request::Provider(request), Continuation::Provider(Box::new(then)));
     }
 
+    /// Asks the search index.
+    pub fn ask_search(
+        &mut self,
+        at: At,
+        request: search::Request,
+        then: impl FnOnce(&mut World, At, Outcome<search::Reply, Away>) + 'static,
+    ) {
+        self.ask(at, Request::Search(request), Continuation::Search(Box::new(then)));
+    }
+
     /// Asks one of our own edges.
     pub fn ask_edge(
         &mut self,
@@ -87,6 +95,7 @@ impl Request {
             Request::Broker(_) => Address::Broker,
             Request::Node(n, _) => Address::Node(*n),
             Request::Provider(_) => Address::Provider,
+            Request::Search(_) => Address::Search,
             Request::Edge(host, _) => Address::Host(*host),
         }
     }
@@ -98,6 +107,7 @@ impl Request {
             Request::Broker(request) => fingerprint::of(request),
             Request::Node(n, request) => fingerprint::of(&(n, request)),
             Request::Provider(request) => fingerprint::of(request),
+            Request::Search(request) => fingerprint::of(request),
             Request::Edge(host, request) => fingerprint::of(&(host, request)),
         };
         whole as u64
@@ -110,28 +120,22 @@ impl Request {
             Request::Broker(request) => broker::stage_of(request),
             Request::Node(_, request) => request.stage(),
             Request::Provider(_) => "a call to the provider",
+            Request::Search(_) => "a product not indexed",
             Request::Edge(..) => "a buyer's request",
         }
     }
 
     /// The line of it.
     pub fn describe(&self) -> String {
-        cut(match self {
-            Request::Database(request) => format!("{request:?}"),
-            Request::Broker(request) => format!("{request:?}"),
-            Request::Node(_, request) => format!("{request:?}"),
-            Request::Provider(request) => format!("{request:?}"),
-            Request::Edge(_, request) => format!("{request:?}"),
-        })
+        match self {
+            Request::Database(request) => brief(request),
+            Request::Broker(request) => brief(request),
+            Request::Node(_, request) => brief(request),
+            Request::Provider(request) => brief(request),
+            Request::Search(request) => brief(request),
+            Request::Edge(_, request) => brief(request),
+        }
     }
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > TEXT_MAX {
-        text.truncate(TEXT_MAX);
-        text.push('…');
-    }
-    text
 }
 
 impl Answer {
@@ -147,6 +151,7 @@ impl Answer {
             Answer::Node(node::Reply::Claimed(_)) => "claimed, not told",
             Answer::Node(_) => "an answer of a server",
             Answer::Provider(_) => "an answer of the provider",
+            Answer::Search(_) => "indexed, not answered",
             Answer::Edge(_) => "an answer to a buyer",
             Answer::Away | Answer::Lost => "nothing",
         }
@@ -154,15 +159,17 @@ impl Answer {
 
     /// The line of it.
     pub fn describe(&self) -> String {
-        cut(match self {
-            Answer::Database(reply) => format!("<- {reply:?}"),
-            Answer::Broker(reply) => format!("<- {reply:?}"),
-            Answer::Node(reply) => format!("<- {reply:?}"),
-            Answer::Provider(reply) => format!("<- {reply:?}"),
-            Answer::Edge(reply) => format!("<- {reply:?}"),
-            Answer::Away => "<- refused".to_owned(),
-            Answer::Lost => "<- no answer".to_owned(),
-        })
+        let text = match self {
+            Answer::Database(reply) => brief(reply),
+            Answer::Broker(reply) => brief(reply),
+            Answer::Node(reply) => brief(reply),
+            Answer::Provider(reply) => brief(reply),
+            Answer::Search(reply) => brief(reply),
+            Answer::Edge(reply) => brief(reply),
+            Answer::Away => "refused".to_owned(),
+            Answer::Lost => "no answer".to_owned(),
+        };
+        format!("<- {text}")
     }
 }
 
@@ -189,6 +196,7 @@ heard! {
     database: Database => database::Reply, database::Reply::Unknown;
     broker: Broker => broker::Reply, broker::Reply::Unknown;
     edge: Edge => EdgeReply, EdgeReply::Unknown;
+    search: Search => search::Reply, search::Reply::Unknown;
 }
 
 impl Answer {
@@ -232,7 +240,8 @@ impl node::Request {
             node::Request::Schedule(_)
             | node::Request::Claim { .. }
             | node::Request::Recover(_)
-            | node::Request::Complete(_) => None,
+            | node::Request::Complete(_)
+            | node::Request::Cache(_) => None,
         }
     }
 }

@@ -42,6 +42,12 @@ impl Clock {
         self.ahead_ms += by_ms;
     }
 
+    /// Both clocks jump ahead, as those of a suspended host do when it goes on.
+    pub fn leap(&mut self, at_us: u64, by_ms: u64) {
+        self.mono_us = self.mono(at_us) + by_ms * 1000;
+        self.since_us = at_us;
+    }
+
     /// Runs too fast from now on.
     pub fn drift(&mut self, at_us: u64, fast_ppm: u64) {
         *self = Clock { since_us: at_us, mono_us: self.mono(at_us), fast_ppm, ahead_ms: self.ahead_ms };

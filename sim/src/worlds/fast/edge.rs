@@ -1,5 +1,6 @@
 //! What an edge does with a buyer's request: the sold-out latch, the lane, the rows; and with the provider's notices.
 
+use super::catalog::{self, Reader};
 use super::roles::intake::applied;
 use super::roles::lane;
 use super::world::{Answer, At, Away, World};
@@ -10,7 +11,7 @@ use doorbuster_core::admission::latch::Latch;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
 use doorbuster_core::database::rows::{OrderRow, PaymentStatus, Phase, SaleState};
 use doorbuster_core::database::tables::{Reads, Rows};
-use doorbuster_core::ids::{Epoch, Key, OrderId, PaymentId, ReservationId, Seq, UserId};
+use doorbuster_core::ids::{Epoch, Key, OrderId, PaymentId, ProductId, ReservationId, Seq, UserId, Version};
 use doorbuster_core::lane::LaneAnswer;
 use doorbuster_core::ledger::basket::Basket;
 use doorbuster_core::ledger::page::Acceptance;
@@ -22,7 +23,7 @@ use doorbuster_core::order::fate;
 use doorbuster_core::order::status::{Ending, Status};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::payment::command::{PaymentCommand, Verdict};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a buyer asks an edge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +40,8 @@ pub enum EdgeRequest {
     Cancel { user: UserId, order: OrderId },
     /// To look.
     Look { user: UserId, order: OrderId },
+    /// To look at a product.
+    Product(ProductId),
     /// The provider's word.
     Notice { number: u64, payment: PaymentId, verdict: Verdict },
 }
@@ -51,6 +54,8 @@ pub enum EdgeReply {
     Seen(Seen),
     Started(PaymentId),
     Taken,
+    /// The version that is shown; `None` when nobody knows in time.
+    Product(Option<Version>),
     Refused(&'static str),
     Unknown,
 }
@@ -60,6 +65,8 @@ pub enum EdgeReply {
 pub struct Door {
     latch: Latch,
     known: BTreeSet<ReservationId>,
+    /// Who waits for a product, by token.
+    pub readers: BTreeMap<u64, (ProductId, Reader)>,
 }
 
 /// A request has arrived at an edge.
@@ -82,6 +89,7 @@ pub fn arrived(world: &mut World, host: usize, call: u64, request: EdgeRequest) 
         }
         EdgeRequest::Look { user, order } => look(world, at, call, (user, order)),
         EdgeRequest::Pay { user, order, payment, word } => pay(world, at, call, (user, order, payment, word)),
+        EdgeRequest::Product(product) => catalog::asked(world, at, call, product),
         EdgeRequest::Notice { number, payment, verdict } => {
             let command = Command::Payment(PaymentCommand::Settle { payment, verdict });
             world.ask_database(at, database::Request::Apply(command), move |world, at, outcome| {

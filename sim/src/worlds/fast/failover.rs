@@ -1,8 +1,8 @@
 //! What befalls the servers of shards: restarts, promotions, two in charge at once, and emptiness.
 
 use super::strikes::fresh_identity;
-use super::watch;
 use super::world::World;
+use super::{catalog, watch};
 use crate::fault::FaultKind;
 use crate::plan::Strike;
 
@@ -24,6 +24,7 @@ pub fn strike(world: &mut World, strike: &Strike) {
         FaultKind::R11 => {
             let before = world.nodes[primary].store.queue.clone();
             world.nodes[primary].flush();
+            catalog::lost(world, world.now_us);
             world.faults.take_effect(FaultKind::R11, "a server's memory");
             watch::queue_changed(world, &before);
         }
@@ -55,6 +56,7 @@ fn restart(world: &mut World, strike: &Strike) {
         let identity = fresh_identity(world);
         let calls = world.nodes[primary].take_over(store, identity);
         drop_calls(world, calls);
+        catalog::lost(world, world.now_us);
         watch::queue_changed(world, &before);
     });
 }
@@ -80,6 +82,8 @@ fn promote(world: &mut World, strike: &Strike) {
     watch::queue_changed(world, &before);
     let split = strike.fault == FaultKind::R4;
     let within_ms = if split { strike.for_ms.max(FOUND_MS) } else { FOUND_MS };
+    // Whoever has not found the new server yet writes its floors where they will be forgotten.
+    catalog::lost(world, world.now_us + within_ms * 1000);
     for host in 0..world.hosts.len() {
         let after_ms = world.draw() % within_ms;
         world.after_ms(after_ms, move |world| world.hosts[host].believes = world.primary);

@@ -1,61 +1,24 @@
 //! A host: one process of one role, its machines, its clocks, and whether it lives.
 
+use super::brief::brief;
 use super::clock::Clock;
 use super::edge::Door;
 use super::roles;
-use super::world::{At, Happening, World};
+pub use super::unit::{Told, Unit};
+use super::world::{Answer, At, Happening, World};
 use crate::explore::fingerprint;
 use crate::fault::FaultKind;
 use crate::trace::Kind;
 use doorbuster_core::database::rows::Phase;
-use doorbuster_core::delay::{reaper, sweep};
-use doorbuster_core::forwarder::{self, Forwarder};
-use doorbuster_core::ids::ShardId;
-use doorbuster_core::intake::consumer;
-use doorbuster_core::keeper::Keeper;
-use doorbuster_core::keeper::balancer::{Balancer, BalancerEvent};
-use doorbuster_core::keeper::talk::KeeperEvent;
-use doorbuster_core::lane::{Lane, LaneAnswer, LaneEvent};
+use doorbuster_core::lane::LaneAnswer;
 use doorbuster_core::machine::Machine;
-use doorbuster_core::payment::worker::{PaymentEvent, PaymentWorker};
-use doorbuster_core::relay::{self, Relay};
 use doorbuster_core::rng::Rng;
-use doorbuster_core::settler::{Settler, SettlerEvent};
-use doorbuster_core::time::{Mono, Now};
+use doorbuster_core::time::Now;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Wakings in a row that may change nothing: some are spent on what is due together, a thousand are a busy loop.
 const SPINS_MAX: u32 = 1_000;
-
-/// A machine of a host.
-pub enum Unit {
-    Lane(ShardId, Lane),
-    Forwarder(Forwarder),
-    Intake(consumer::Consumer),
-    Relay(Relay),
-    Reaper(reaper::Reaper),
-    Sweep(sweep::Sweep),
-    Settler(Settler),
-    Keeper(ShardId, Keeper),
-    Balancer(Balancer),
-    Payment(PaymentWorker),
-}
-
-/// What a machine is told.
-#[derive(Clone, Debug)]
-pub enum Told {
-    Lane(LaneEvent),
-    Forwarder(forwarder::Event),
-    Intake(consumer::Event),
-    Relay(relay::Event),
-    Reaper(reaper::Event),
-    Sweep(sweep::Event),
-    Settler(SettlerEvent),
-    Keeper(KeeperEvent),
-    Balancer(BalancerEvent),
-    Payment(PaymentEvent),
-}
 
 /// A machine, and when it is to be woken.
 pub struct Cell {
@@ -75,6 +38,8 @@ pub struct Host {
     pub life: u32,
     pub is_up: bool,
     pub paused: bool,
+    /// It is suspended: when it goes on, its clocks jump by so much and its connections are gone.
+    pub leap_ms: Option<u64>,
     /// What happened while it stood still.
     pub queued: Vec<Happening>,
     pub clock: Clock,
@@ -106,6 +71,7 @@ impl Host {
             life: 0,
             is_up: false,
             paused: false,
+            leap_ms: None,
             queued: Vec::new(),
             clock: Clock::default(),
             cells: Vec::new(),
@@ -166,6 +132,7 @@ impl World {
         let dying = &mut self.hosts[host];
         dying.is_up = false;
         dying.paused = false;
+        dying.leap_ms = None;
         dying.dies_after = None;
         dying.cells.clear();
         dying.waiters.clear();
@@ -174,6 +141,7 @@ impl World {
         self.tell(&name, Kind::Step, None, || "dies".to_owned());
         self.note_rung(at.host);
         self.forget_calls(at);
+        super::catalog::gone(self, at);
     }
 
     /// Where the ladder of epochs stood when one of those died who climb it.
@@ -210,6 +178,22 @@ impl World {
     }
 }
 
+/// A suspended host goes on: every timer that its new time has passed is over.
+pub fn leap(world: &mut World, host: usize) {
+    let Some(leap_ms) = world.hosts[host].leap_ms.take() else { return };
+    let (now_us, at) = (world.now_us, world.present(host));
+    world.hosts[host].clock.leap(now_us, leap_ms);
+    for happening in &mut world.hosts[host].queued {
+        if let Happening::Answered { answer, .. } = happening {
+            *answer = Answer::Lost;
+        }
+    }
+    for cell in 0..world.hosts[host].cells.len() {
+        world.hosts[host].cells[cell].planned_us = None;
+        plan_wake(world, at, cell);
+    }
+}
+
 /// A machine's time may have come.
 pub fn wake(world: &mut World, at: At, cell: usize) {
     if !world.lives(at) {
@@ -217,9 +201,13 @@ pub fn wake(world: &mut World, at: At, cell: usize) {
     }
     let now = world.host_clock(at.host);
     let known = &mut world.hosts[at.host].cells[cell];
+    if known.planned_us.is_some_and(|planned| planned > world.now_us) {
+        // An earlier plan's: the machine has something else to wait for now, and that is on the heap too.
+        return;
+    }
     known.planned_us = None;
     let (due, event) = match known.unit.wake_at() {
-        Some((mono, why)) => (mono <= now.mono, known.unit.woken(why)),
+        Some((mono, _)) => (mono <= now.mono, known.unit.woken()),
         None => return,
     };
     match due {
@@ -253,14 +241,14 @@ pub fn step(world: &mut World, at: At, cell: usize, told: Told) {
     }
     let now = world.host_clock(at.host);
     let kind = told.kind();
-    world.trace.feed(world.now_us, at.host as u64, fingerprint::of(&(cell, kind)) as u64);
+    let line = if told.is_tick() { String::new() } else { brief(&told) };
+    world.trace.feed(world.now_us, at.host as u64, fingerprint::of(&(cell, kind, &line)) as u64);
     if world.trace.keeps_lines() && !told.is_tick() {
         let name = world.hosts[at.host].name.clone();
-        world.tell(&name, Kind::Step, None, || {
-            let mut text = format!("{told:?}");
-            text.truncate(240);
-            text
-        });
+        world.tell(&name, Kind::Step, None, || line);
+    }
+    if let Told::Cache(event) = &told {
+        super::catalog::hears(world, at, event);
     }
     let unit = &mut world.hosts[at.host].cells[cell].unit;
     macro_rules! run {
@@ -293,6 +281,10 @@ pub fn step(world: &mut World, at: At, cell: usize, told: Told) {
         }
         (Unit::Balancer(machine), Told::Balancer(event)) => run!(machine, event, roles::balancer::perform),
         (Unit::Payment(machine), Told::Payment(event)) => run!(machine, event, roles::payment::perform),
+        (Unit::Cache(machine), Told::Cache(event)) => run!(machine, event, roles::cache::perform),
+        (Unit::Invalidator(machine), Told::Invalidator(event)) => run!(machine, event, roles::invalidator::perform),
+        (Unit::Sales(machine), Told::Sales(event)) => run!(machine, event, roles::sales::perform),
+        (Unit::Indexer(machine), Told::Indexer(event)) => run!(machine, event, roles::indexer::perform),
         (_, told) => unreachable!("{told:?} is for another machine"),
     }
     if world.lives(at) {
@@ -314,82 +306,4 @@ fn begin_effect(world: &mut World, at: At) -> bool {
         world.hosts[at.host].dies_after = Some((left - 1, kind));
     }
     true
-}
-
-macro_rules! each {
-    ($unit:expr, $machine:ident => $body:expr) => {
-        match $unit {
-            Unit::Lane(_, $machine) => $body,
-            Unit::Forwarder($machine) => $body,
-            Unit::Intake($machine) => $body,
-            Unit::Relay($machine) => $body,
-            Unit::Reaper($machine) => $body,
-            Unit::Sweep($machine) => $body,
-            Unit::Settler($machine) => $body,
-            Unit::Keeper(_, $machine) => $body,
-            Unit::Balancer($machine) => $body,
-            Unit::Payment($machine) => $body,
-        }
-    };
-}
-
-impl Unit {
-    /// When it is to be woken, by its host's clock.
-    pub fn wake_at(&self) -> Option<(Mono, &'static str)> {
-        each!(self, machine => machine.wake_at())
-    }
-
-    /// What it owes.
-    pub fn pending(&self) -> Option<&'static str> {
-        each!(self, machine => machine.pending())
-    }
-
-    fn woken(&self, _: &'static str) -> Told {
-        match self {
-            Unit::Lane(..) => Told::Lane(LaneEvent::Tick),
-            Unit::Forwarder(_) => Told::Forwarder(forwarder::Event::Woken),
-            Unit::Intake(_) => Told::Intake(consumer::Event::Woken),
-            Unit::Relay(_) => Told::Relay(relay::Event::Woken),
-            Unit::Reaper(_) => Told::Reaper(reaper::Event::Woken),
-            Unit::Sweep(_) => Told::Sweep(sweep::Event::Woken),
-            Unit::Settler(_) => Told::Settler(SettlerEvent::Tick),
-            Unit::Keeper(..) => Told::Keeper(KeeperEvent::Tick),
-            Unit::Balancer(_) => Told::Balancer(BalancerEvent::Woken),
-            Unit::Payment(_) => Told::Payment(PaymentEvent::Tick),
-        }
-    }
-}
-
-impl Told {
-    fn kind(&self) -> u64 {
-        match self {
-            Told::Lane(_) => 1,
-            Told::Forwarder(_) => 2,
-            Told::Intake(_) => 3,
-            Told::Relay(_) => 4,
-            Told::Reaper(_) => 5,
-            Told::Sweep(_) => 6,
-            Told::Settler(_) => 7,
-            Told::Keeper(_) => 8,
-            Told::Balancer(_) => 9,
-            Told::Payment(_) => 10,
-        }
-    }
-
-    /// Whether it only tells that time has passed: too many for a reader.
-    fn is_tick(&self) -> bool {
-        matches!(
-            self,
-            Told::Lane(LaneEvent::Tick)
-                | Told::Forwarder(forwarder::Event::Woken)
-                | Told::Intake(consumer::Event::Woken)
-                | Told::Relay(relay::Event::Woken)
-                | Told::Reaper(reaper::Event::Woken)
-                | Told::Sweep(sweep::Event::Woken)
-                | Told::Settler(SettlerEvent::Tick)
-                | Told::Keeper(KeeperEvent::Tick)
-                | Told::Balancer(BalancerEvent::Woken)
-                | Told::Payment(PaymentEvent::Tick)
-        )
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::edge::{EdgeReply, EdgeRequest};
 use super::world::World;
-use crate::services::{broker, database, node, provider};
+use crate::services::{broker, database, node, provider, search};
 use doorbuster_core::outcome::Outcome;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub enum Address {
     Node(usize),
     /// The payment provider.
     Provider,
+    /// The search index.
+    Search,
     /// One of our own hosts.
     Host(usize),
 }
@@ -41,6 +43,7 @@ pub enum Request {
     Broker(broker::Request),
     Node(usize, node::Request),
     Provider(provider::Request),
+    Search(search::Request),
     Edge(usize, EdgeRequest),
 }
 
@@ -54,6 +57,7 @@ pub enum Continuation {
     Node(Then<node::Reply>),
     Provider(Then<provider::Reply>),
     Edge(Then<EdgeReply>),
+    Search(Then<search::Reply>),
 }
 
 /// What a service says.
@@ -63,6 +67,7 @@ pub enum Answer {
     Broker(broker::Reply),
     Node(node::Reply),
     Provider(provider::Reply),
+    Search(search::Reply),
     Edge(EdgeReply),
     Away,
     Lost,
@@ -74,6 +79,7 @@ pub struct Names {
     pub database: Arc<str>,
     pub broker: Arc<str>,
     pub provider: Arc<str>,
+    pub search: Arc<str>,
     pub nodes: [Arc<str>; 2],
     pub buyers: Arc<str>,
 }
@@ -86,6 +92,7 @@ impl Names {
             database: Arc::from("database"),
             broker: Arc::from("broker"),
             provider: Arc::from("provider"),
+            search: Arc::from("search"),
             nodes: [Arc::from("redis-0"), Arc::from("redis-1")],
             buyers: Arc::from("buyers"),
         }

@@ -49,7 +49,8 @@ impl End {
         }
     }
 
-    fn is(&self, name: &str) -> bool {
+    /// Whether the host with this name is at this end.
+    pub fn is(&self, name: &str) -> bool {
         match self {
             End::Any => true,
             End::Host(host) => host == name,
@@ -166,6 +167,7 @@ impl Network {
             Address::Database => "database",
             Address::Broker => "broker",
             Address::Provider => "provider",
+            Address::Search => "search",
             Address::Node(0) => "redis-0",
             Address::Node(_) => "redis-1",
             Address::Host(_) => "edge",

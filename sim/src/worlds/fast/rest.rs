@@ -4,7 +4,6 @@ use super::buyer;
 use super::strikes::{command_now, heal_all};
 use super::world::{Address, Answer as AnswerOf, World};
 use crate::plan::Acknowledge;
-use crate::services::broker::group::Group;
 use crate::services::broker::log::{Payload, TopicId};
 use doorbuster_core::database::command::Command;
 use doorbuster_core::database::rows::{Phase, SaleState};
@@ -15,7 +14,7 @@ use doorbuster_core::ledger::shard::ShardState;
 use doorbuster_core::limits::BALANCE_WANT_MS;
 use doorbuster_core::oracle::audit::{Audit, AuditLine, DelayLine, DelayPlace, LogLine, MemoryLine, MetaLine, lines};
 use doorbuster_core::oracle::history::Answer;
-use doorbuster_core::oracle::judge::{Inputs, Losses, Options, judge};
+use doorbuster_core::oracle::judge::{Inputs, Losses, Options, Watched, judge_watched};
 use doorbuster_core::order::fate::Fate;
 use doorbuster_core::order::status::Status;
 use doorbuster_core::sale::command::SaleCommand;
@@ -32,6 +31,16 @@ const PROBE_TRIES: u32 = 40;
 
 /// Heals, waits for rest, probes, and judges.
 pub fn conclude(world: &mut World) {
+    settle(world);
+    if world.violation.is_none() && world.has_role("sales") {
+        super::sold::converge(world);
+    }
+}
+
+fn settle(world: &mut World) {
+    if world.has_role("invalidator") || world.has_role("indexer") {
+        world.run_until(super::CATALOG_MS * 1000 + 4_000_000);
+    }
     heal_all(world);
     if sale_state(world) == Some(SaleState::Stopped) {
         let sale = world.sale;
@@ -45,6 +54,9 @@ pub fn conclude(world: &mut World) {
         return;
     }
     judge_all(world, None);
+    if world.violation.is_none() && world.catalog.is_on {
+        super::catalog::converge(world);
+    }
     // S14 costs as much as a rest: a fixed part of the seeds pays for it.
     if world.violation.is_none() && world.plan.seed.is_multiple_of(REPLAYED_OF) {
         // The balancer forgets the probes first: a move of its own would look like one of the replay's.
@@ -75,7 +87,7 @@ fn in_charge(mut audit: Audit) -> Audit {
 fn replay_everything(world: &mut World) {
     let now = world.clock();
     let mut out = Vec::new();
-    for group in Group::ALL {
+    for group in world.groups() {
         world.broker.rewind(now, group, u64::MAX, &mut out);
     }
     world.serve(Address::Broker, out, AnswerOf::Broker);
@@ -114,7 +126,7 @@ fn owed(world: &World) -> Option<String> {
     if let Some(order) = world.database.rows().orders.values().find(|order| order.status == Status::PendingPayment) {
         return Some(format!("{} is unpaid", order.id));
     }
-    for group in Group::ALL {
+    for group in world.groups() {
         if world.broker.lag(group) > 0 {
             return Some(format!("{group:?} has not done {} records", world.broker.lag(group)));
         }
@@ -235,7 +247,10 @@ fn end_of_log(world: &World, shard: ShardId, epoch: Epoch) -> (Epoch, Seq) {
         Intent::Entry(_, entry) if entry.epoch == epoch => Some(entry.seq),
         Intent::Entry(..) | Intent::Seal(..) => None,
     });
-    (epoch, seqs.max().unwrap_or(Seq(0)))
+    let last = seqs.max().unwrap_or(Seq(0));
+    // What was decided was there, also where the log has lost it since.
+    let row = world.database.rows().shards.get(&shard).filter(|row| world.durable_lost && row.epoch == epoch);
+    (epoch, last.max(row.map_or(Seq(0), |row| row.cursor)))
 }
 
 /// The whole judge; the first red one is the run's violation. After a replay `before` is what stood before it.
@@ -250,7 +265,7 @@ fn judge_all(world: &mut World, before: Option<Audit>) {
     let options = Options {
         at_rest: true,
         // The end of an epoch may lose what only its server knew; below, each loss is looked for in the durable log.
-        losses: if ended && !durable { Losses::Uncounted } else { Losses::Forbidden },
+        losses: if (ended && !durable) || world.durable_lost { Losses::Uncounted } else { Losses::Forbidden },
         sale_closed: sale_state(world) == Some(SaleState::Closed),
         problems: None,
         clock_skew_ms: 0,
@@ -262,7 +277,12 @@ fn judge_all(world: &mut World, before: Option<Audit>) {
         probes: Some(&world.watch.probes),
         options: &options,
     };
-    let verdict = judge(inputs);
+    let watched = Watched {
+        caches: Some(&world.catalog.watch).filter(|_| world.catalog.is_on),
+        windows: Some(&world.windows).filter(|_| world.has_role("sales")),
+        ..Watched::default()
+    };
+    let verdict = judge_watched(inputs, watched);
     let red = verdict.reds().next().map(|(check, findings, count)| {
         let first = findings.first().map_or(String::new(), |finding| format!("{}: {}", finding.place, finding.what));
         (check.id(), format!("{count} times, first {first}"))
@@ -306,7 +326,8 @@ fn losses_are_excused(world: &mut World, audit: &Audit) {
         let stands = before_seal
             .filter(|intent| matches!(intent, Intent::Entry(_, entry) if (entry.epoch, entry.seq) == (epoch, seq)))
             .count();
-        if stands > 0 && !broken_by_ledger(audit, id) {
+        // Behind a gap of a durable log that lost records nothing is decided, though it stands there.
+        if stands > 0 && !world.durable_lost && !broken_by_ledger(audit, id) {
             return world
                 .violate("S5", format!("{id} is lost, but stands at {}-{} before its epoch's seal", epoch.0, seq.0));
         }

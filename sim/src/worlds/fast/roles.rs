@@ -1,21 +1,27 @@
 //! The roles, wired: effect to request, reply to event. No branch of the domain is here.
 
 pub mod balancer;
+pub mod cache;
 pub mod forwarder;
 pub mod inbox;
+pub mod indexer;
 pub mod intake;
+pub mod invalidator;
 pub mod keeper;
 pub mod lane;
 pub mod payment;
 pub mod reaper;
 pub mod relay;
+pub mod sales;
 pub mod settler;
 pub mod sweep;
 
 use super::host::{Told, Unit};
 use super::world::{At, World};
+use crate::plan::Setup;
 use crate::services::broker::PARTITIONS;
 use crate::services::broker::group::Group;
+use doorbuster_core::cache::invalidator::Invalidator;
 use doorbuster_core::delay::reaper::Reaper;
 use doorbuster_core::delay::sweep::Sweep;
 use doorbuster_core::forwarder::Forwarder;
@@ -26,10 +32,21 @@ use doorbuster_core::keeper::Keeper;
 use doorbuster_core::keeper::balancer::Balancer;
 use doorbuster_core::payment::worker::PaymentWorker;
 use doorbuster_core::relay::Relay;
+use doorbuster_core::search::indexer::Indexer;
 use doorbuster_core::settler::Settler;
+use doorbuster_core::window::worker::SalesWindows;
 
 /// All roles, in the order in which their hosts are made.
 pub const ROLES: [&str; 8] = ["edge", "keeper", "forwarder", "intake", "relay", "reaper", "settler", "payment"];
+
+/// Roles that a plan may have beside these.
+pub const FURTHER: [&str; 3] = ["invalidator", "sales", "indexer"];
+
+/// Instances of a role: what a plan does not mention is there once, if everything needs it.
+pub fn instances(setup: &Setup, role: &str) -> u32 {
+    let usual = u32::from(ROLES.contains(&role));
+    setup.instances.get(role).copied().unwrap_or(usual)
+}
 
 /// The partition of a shard's intents.
 pub fn partition_of(shard: ShardId) -> Partition {
@@ -63,11 +80,6 @@ pub fn start(world: &mut World, at: At) {
                 }
             }
         }
-        "intake" => {
-            let seed = world.entropy(at.host);
-            let cell = world.install(at, Unit::Intake(Consumer::new(seed)));
-            inbox::attend(world, at, cell, Group::Intake, intake::wrap);
-        }
         "relay" => {
             let seed = world.entropy(at.host);
             world.install(at, Unit::Relay(Relay::new(mono, seed)));
@@ -82,6 +94,20 @@ pub fn start(world: &mut World, at: At) {
                 world.notify_cell(at, cell, Told::Sweep(doorbuster_core::delay::sweep::Event::ShardFound(shard)));
             }
         }
+        // Lanes are made when their first buyer comes.
+        "edge" if world.catalog.is_on => cache::start(world, at),
+        _ => start_consumer(world, at),
+    }
+}
+
+/// Roles that are one machine which reads a topic.
+fn start_consumer(world: &mut World, at: At) {
+    match world.hosts[at.host].role {
+        "intake" => {
+            let seed = world.entropy(at.host);
+            let cell = world.install(at, Unit::Intake(Consumer::new(seed)));
+            inbox::attend(world, at, cell, Group::Intake, intake::wrap);
+        }
         "settler" => {
             let seed = world.entropy(at.host);
             let cell = world.install(at, Unit::Settler(Settler::new(seed)));
@@ -92,7 +118,21 @@ pub fn start(world: &mut World, at: At) {
             let cell = world.install(at, Unit::Payment(PaymentWorker::new(seed)));
             inbox::attend(world, at, cell, Group::Payment, payment::wrap);
         }
-        // Lanes are made when their first buyer comes.
+        "invalidator" => {
+            let seed = world.entropy(at.host);
+            let cell = world.install(at, Unit::Invalidator(Invalidator::new(seed)));
+            inbox::attend(world, at, cell, Group::Invalidator, invalidator::wrap);
+        }
+        "sales" => {
+            let seed = world.entropy(at.host);
+            let cell = world.install(at, Unit::Sales(SalesWindows::new(seed)));
+            inbox::attend(world, at, cell, Group::Sales, sales::wrap);
+        }
+        "indexer" => {
+            let seed = world.entropy(at.host);
+            let cell = world.install(at, Unit::Indexer(Indexer::new(seed)));
+            inbox::attend(world, at, cell, Group::Indexer, indexer::wrap);
+        }
         _ => {}
     }
 }

@@ -4,13 +4,14 @@ use super::network::{End, Rule, Treatment};
 use super::world::{Happening, World};
 use crate::fault::FaultKind;
 use crate::plan::Strike;
-use crate::services::broker::group::Group;
+use crate::services::broker::PARTITIONS;
 use crate::services::broker::log::TopicId;
 use crate::trace::Kind;
 use doorbuster_core::database::command::Command;
 use doorbuster_core::database::event::Topic;
 use doorbuster_core::database::rows::SaleState;
 use doorbuster_core::ids::{Key, ServerId};
+use doorbuster_core::inbox::Partition;
 use doorbuster_core::sale::command::SaleCommand;
 
 /// Puts every strike of the plan on the heap; habits of buyers begin at once.
@@ -66,9 +67,14 @@ pub fn strike(world: &mut World, index: usize) {
         P1 | P2 | P4 | P5 | P6 | P7 | P8 | C5 | O3 | O4 => strike_processes(world, &strike),
         C1 | C2 | C3 | C6 => strike_clocks(world, &strike),
         R1 | R2 | R3 | R4 | C4 | R6 | R10 | R11 => super::failover::strike(world, &strike),
-        K1 | K2 | K3 | K11 | K12 => world.broker.conditions.strike(strike.fault, permille(&strike)),
+        K1 | K2 | K3 | K5 | K11 | K12 => world.broker.conditions.strike(strike.fault, permille(&strike)),
+        E1 | E2 | E3 | E4 | E5 => world.search.conditions.strike(strike.fault, permille(&strike)),
+        R8 => world.nodes.iter_mut().for_each(|node| node.conditions.strike(R8, permille(&strike))),
         K6 | K7 | K8 | O5 => strike_groups(world, &strike),
-        D1 | D2 | D3 | D4 | D6 | D8 | D9 | D11 => world.database.conditions.strike(strike.fault, permille(&strike)),
+        K4 | K10 => lose_records(world, &strike),
+        D1 | D2 | D3 | D4 | D5 | D6 | D8 | D9 | D11 => {
+            world.database.conditions.strike(strike.fault, permille(&strike))
+        }
         D7 => {
             let pick = world.draw();
             if world.database.stream.reshape(strike.amount % 2 == 1, pick) {
@@ -111,8 +117,10 @@ pub fn heal(world: &mut World, index: usize) {
             }
         }
         R1 | R2 | R3 | R4 | C4 | R6 | R10 | R11 => super::failover::heal(world, &strike),
-        K1 | K2 | K3 | K11 | K12 => world.broker.conditions.heal(strike.fault),
-        D1 | D2 | D3 | D4 | D6 | D8 | D9 | D11 => world.database.conditions.heal(strike.fault),
+        K1 | K2 | K3 | K4 | K5 | K10 | K11 | K12 => world.broker.conditions.heal(strike.fault),
+        E1 | E2 | E3 | E4 | E5 => world.search.conditions.heal(strike.fault),
+        R8 => world.nodes.iter_mut().for_each(|node| node.conditions.heal(R8)),
+        D1 | D2 | D3 | D4 | D5 | D6 | D8 | D9 | D11 => world.database.conditions.heal(strike.fault),
         _ => {}
     }
 }
@@ -136,6 +144,9 @@ fn strike_links(world: &mut World, index: usize, strike: &Strike) {
         FaultKind::N9 => Treatment::LoseReply(permille(strike)),
         _ => Treatment::Swallow,
     };
+    if strike.fault == FaultKind::N8 {
+        return swizzle(world, index, strike);
+    }
     let during_us = (world.now_us, world.now_us + strike.for_ms * 1000);
     let mut add = |from: End, to: End| {
         world.network.rules.push(Rule { strike: index, fault: strike.fault, from, to, treatment, during_us });
@@ -146,6 +157,27 @@ fn strike_links(world: &mut World, index: usize, strike: &Strike) {
             add(End::parse(&strike.target), End::Any);
             add(End::Any, End::parse(&strike.target));
         }
+    }
+}
+
+/// A host's links stop one by one, and come back one by one in another order.
+fn swizzle(world: &mut World, index: usize, strike: &Strike) {
+    const ENDS: [&str; 5] = ["database", "broker", "redis-0", "redis-1", "search"];
+    let from = strike.target.split_once('>').map_or(&*strike.target, |(from, _)| from).to_owned();
+    let turn_us = strike.for_ms * 1000 / (2 * ENDS.len() as u64);
+    let shift = world.draw();
+    for (place, end) in (0_u64..).zip(ENDS) {
+        let stops = (place + shift) % ENDS.len() as u64;
+        let returns = (2 * place + shift / 7) % ENDS.len() as u64;
+        let during_us = (world.now_us + stops * turn_us, world.now_us + (ENDS.len() as u64 + returns) * turn_us);
+        world.network.rules.push(Rule {
+            strike: index,
+            fault: strike.fault,
+            from: End::parse(&from),
+            to: End::parse(end),
+            treatment: Treatment::Swallow,
+            during_us,
+        });
     }
 }
 
@@ -160,6 +192,9 @@ fn strike_processes(world: &mut World, strike: &Strike) {
             FaultKind::P4 | FaultKind::C5 => {
                 world.faults.take_effect(strike.fault, stage);
                 world.hosts[host].paused = true;
+                if strike.fault == FaultKind::C5 {
+                    world.hosts[host].leap_ms = Some(1 + strike.amount % 20_000);
+                }
             }
             FaultKind::P5 => {
                 world.faults.take_effect(strike.fault, stage);
@@ -202,14 +237,15 @@ pub fn die_and_return(world: &mut World, host: usize, after_ms: u64) {
 }
 
 fn start_if_down(world: &mut World, host: usize) {
-    if !world.hosts[host].is_up {
+    if !world.hosts[host].is_up && !world.is_night {
         world.start_host(host);
     }
 }
 
 fn resume(world: &mut World, host: usize) {
-    if world.hosts[host].paused {
+    if world.hosts[host].paused && !world.is_night {
         world.hosts[host].paused = false;
+        super::host::leap(world, host);
         world.release(host);
     }
 }
@@ -232,7 +268,7 @@ fn strike_clocks(world: &mut World, strike: &Strike) {
 fn strike_groups(world: &mut World, strike: &Strike) {
     let now = world.clock();
     let mut out = Vec::new();
-    for group in Group::ALL.into_iter().filter(|group| strike.target.is_empty() || strike.target == group.role()) {
+    for group in world.groups().filter(|group| strike.target.is_empty() || strike.target == group.role()) {
         let bitten = match strike.fault {
             FaultKind::K6 => {
                 world.broker.rebalance(now, group, &mut out);
@@ -240,11 +276,31 @@ fn strike_groups(world: &mut World, strike: &Strike) {
             }
             FaultKind::K7 => world.broker.rewind(now, group, strike.amount.max(1), &mut out),
             FaultKind::K8 => world.broker.rewind(now, group, u64::MAX, &mut out),
-            _ => world.broker.replay(now, TopicId::Outbox(Topic::ShardDown), 8, &mut out) > 0,
+            _ => {
+                let topic = if strike.target == "sales" { Topic::Sales } else { Topic::ShardDown };
+                let records = if topic == Topic::Sales { strike.amount as usize } else { 8 };
+                world.broker.replay(now, TopicId::Outbox(topic), records, &mut out) > 0
+            }
         };
         if bitten {
             world.faults.take_effect(strike.fault, "done, not committed");
         }
+    }
+    world.serve(super::world::Address::Broker, out, super::world::Answer::Broker);
+}
+
+/// The durable log loses records of intents: now its end, and for a while what it acknowledges.
+fn lose_records(world: &mut World, strike: &Strike) {
+    world.broker.conditions.strike(strike.fault, permille(strike));
+    if strike.fault != FaultKind::K4 {
+        return;
+    }
+    let partition = Partition((strike.amount % u64::from(PARTITIONS)) as u32);
+    let (records, now) = (1 + strike.amount as usize / 2 % 6, world.clock());
+    let mut out = Vec::new();
+    if world.broker.lose_end(now, partition, records, &mut out) > 0 {
+        world.durable_lost = true;
+        world.faults.take_effect(FaultKind::K4, "done, not committed");
     }
     world.serve(super::world::Address::Broker, out, super::world::Answer::Broker);
 }
@@ -282,6 +338,7 @@ pub fn heal_all(world: &mut World) {
     world.network.rules.clear();
     world.database.conditions.heal_all();
     world.broker.conditions.heal_all();
+    world.search.conditions.heal_all();
     let now_us = world.now_us;
     for host in 1..world.hosts.len() {
         world.hosts[host].clock.heal(now_us);

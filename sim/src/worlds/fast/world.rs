@@ -1,24 +1,27 @@
 //! The event heap: what happens next, and who hears of it.
 
 use super::buyer::Buyers;
+use super::catalog::Catalog;
 use super::host::{Host, Told};
 pub use super::message::{Address, Answer, At, Away, Continuation, Names, Request};
 use super::network::{Network, Passage};
-use super::watch::Watch;
+use crate::explore::fingerprint;
 use crate::fault::FaultKind;
 use crate::plan::{Plan, Setup};
 use crate::report::{FaultLedger, Violation};
 use crate::seed::Seed;
 use crate::services::broker::Broker;
+use crate::services::broker::group::Group;
 use crate::services::database::Database;
 use crate::services::node::Node;
 use crate::services::provider::Provider;
-use crate::services::{ServiceEffect, ServiceEvent};
+use crate::services::search::Search;
 use crate::trace::{Kind, Trace};
+use crate::worlds::watch::Watch;
 use doorbuster_core::ids::{SaleId, ServerId, ShardId, SkuId};
-use doorbuster_core::machine::Machine;
+use doorbuster_core::oracle::window_watch::WindowWatch;
 use doorbuster_core::rng::Rng;
-use doorbuster_core::time::{Mono, Now};
+use doorbuster_core::time::Now;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -109,17 +112,25 @@ pub struct World {
     /// The server that is in charge of all shards.
     pub primary: usize,
     pub provider: Provider,
+    pub search: Search,
+    pub catalog: Catalog,
     pub buyers: Buyers,
     pub watch: Watch,
+    /// Sales of seven days, recounted from the orders.
+    pub windows: WindowWatch,
     pub trace: Trace,
     pub faults: FaultLedger,
     pub counts: BTreeMap<&'static str, u64>,
     pub violation: Option<Violation>,
     pub plants: super::Plants,
+    /// The durable log lost what it had acknowledged.
+    pub durable_lost: bool,
+    /// Nobody is to start now: in a run of days processes sleep most of the time.
+    pub is_night: bool,
     /// All faults are over: the liveness phase.
     pub is_healed: bool,
     rng: Rng,
-    service_wakes: BTreeMap<Address, u64>,
+    pub(super) service_wakes: BTreeMap<Address, u64>,
     pub names: Names,
 }
 
@@ -137,13 +148,14 @@ impl World {
         };
         let nodes = vec![node(0, &mut rng), node(1, &mut rng)];
         let skus = (0..setup.stock.len()).map(|n| SkuId::parse(&format!("sku-{n}")).expect("a short name")).collect();
+        let sale = SaleId::parse("demo").expect("a short name");
         World {
             now_us: 0,
             heap: BinaryHeap::new(),
             turns: 0,
             calls: BTreeMap::new(),
             seed,
-            sale: SaleId::parse("demo").expect("a short name"),
+            sale,
             skus,
             hosts: Vec::new(),
             network: Network::new(seed, setup.latency_us),
@@ -152,13 +164,18 @@ impl World {
             nodes,
             primary: 0,
             provider: Provider::default(),
+            search: Search::new(seed.stream("search")),
+            catalog: Catalog::new(&setup, seed),
             buyers: Buyers::new(&setup, seed),
-            watch: Watch::default(),
+            watch: Watch::new(sale, setup.shards, setup.limit),
+            windows: WindowWatch::default(),
             trace,
             faults: FaultLedger::default(),
             counts: BTreeMap::new(),
             violation: None,
             plants,
+            durable_lost: false,
+            is_night: false,
             is_healed: false,
             rng,
             service_wakes: BTreeMap::new(),
@@ -166,6 +183,17 @@ impl World {
             setup,
             plan: Arc::new(plan.clone()),
         }
+    }
+
+    /// Whether a role has any instance.
+    pub fn has_role(&self, role: &str) -> bool {
+        super::roles::instances(&self.setup, role) > 0
+    }
+
+    /// Groups of consumers that have members.
+    pub fn groups(&self) -> impl Iterator<Item = Group> + use<> {
+        let has = Group::ALL.map(|group| (group, self.has_role(group.role())));
+        has.into_iter().filter(|(_, has)| *has).map(|(group, _)| group)
     }
 
     /// The shards of the sale.
@@ -318,104 +346,9 @@ impl World {
     }
 
     /// Counts what the network did to a message of this stage.
-    fn bite(&mut self, stage: &'static str) {
+    pub fn bite(&mut self, stage: &'static str) {
         for kind in std::mem::take(&mut self.network.bitten) {
             self.faults.take_effect(kind, stage);
-        }
-    }
-
-    fn arrived(&mut self, call: u64, request: Request) {
-        let now = self.clock();
-        let address = request.address();
-        if self.trace.keeps_lines() {
-            let name = self.service_name(address);
-            self.tell(&name, Kind::Delivered, Some(call), || request.describe());
-        }
-        match request {
-            Request::Database(request) => {
-                let mut out = Vec::new();
-                self.database.step(now, ServiceEvent::Asked { call, request }, &mut out);
-                self.serve(address, out, Answer::Database);
-            }
-            Request::Broker(request) => {
-                let mut out = Vec::new();
-                self.broker.step(now, ServiceEvent::Asked { call, request }, &mut out);
-                self.serve(address, out, Answer::Broker);
-            }
-            Request::Node(n, request) => {
-                let mut out = Vec::new();
-                let shard = request.shard().filter(|_| request.writes());
-                self.nodes[n].step(now, ServiceEvent::Asked { call, request }, &mut out);
-                self.serve(address, out, Answer::Node);
-                super::watch::memory(self, n, shard);
-            }
-            Request::Provider(request) => {
-                let mut out = Vec::new();
-                self.provider.step(now, ServiceEvent::Asked { call, request }, &mut out);
-                self.serve(address, out, Answer::Provider);
-            }
-            Request::Edge(host, request) => super::edge::arrived(self, host, call, request),
-        }
-    }
-
-    fn service_woken(&mut self, address: Address) {
-        self.service_wakes.remove(&address);
-        let now = self.clock();
-        match address {
-            Address::Database => {
-                let mut out = Vec::new();
-                self.database.step(now, ServiceEvent::Woken, &mut out);
-                self.serve(address, out, Answer::Database);
-            }
-            Address::Broker => {
-                let mut out = Vec::new();
-                self.broker.step(now, ServiceEvent::Woken, &mut out);
-                self.serve(address, out, Answer::Broker);
-            }
-            Address::Node(n) => {
-                let mut out = Vec::new();
-                self.nodes[n].step(now, ServiceEvent::Woken, &mut out);
-                self.serve(address, out, Answer::Node);
-            }
-            Address::Provider => {
-                let mut out = Vec::new();
-                self.provider.step(now, ServiceEvent::Woken, &mut out);
-                self.serve(address, out, Answer::Provider);
-            }
-            Address::Host(_) => {}
-        }
-    }
-
-    /// Takes what a service did, and sees to its next waking.
-    pub fn serve<R>(&mut self, address: Address, effects: Vec<ServiceEffect<R>>, wrap: fn(R) -> Answer) {
-        for effect in effects {
-            match effect {
-                ServiceEffect::Answered { call, reply } => self.respond(call, wrap(reply)),
-                ServiceEffect::Dropped { call } => self.drop_call(call),
-                ServiceEffect::Probed(probe) => super::watch::probe(self, address, probe),
-                ServiceEffect::Bitten(kind, stage) => self.faults.take_effect(kind, stage),
-                ServiceEffect::Committed(commit) => super::watch::committed(self, &commit),
-            }
-        }
-        for notice in std::mem::take(&mut self.provider.due) {
-            super::edge::notify(self, notice);
-        }
-        self.plan_service_wake(address);
-    }
-
-    fn plan_service_wake(&mut self, address: Address) {
-        let wake = match address {
-            Address::Database => self.database.wake_at(),
-            Address::Broker => self.broker.wake_at(),
-            Address::Node(n) => self.nodes[n].wake_at(),
-            Address::Provider => self.provider.wake_at(),
-            Address::Host(_) => None,
-        };
-        let Some((Mono(at_us), _)) = wake else { return };
-        let at_us = at_us.max(self.now_us + 1);
-        if self.service_wakes.get(&address).is_none_or(|planned| *planned > at_us) {
-            self.service_wakes.insert(address, at_us);
-            self.at(at_us, Happening::ServiceWake(address));
         }
     }
 
@@ -450,10 +383,11 @@ impl World {
         if !self.lives(open.at) {
             return;
         }
-        self.trace.feed(self.now_us, open.at.host as u64, call);
+        let line = answer.describe();
+        self.trace.feed(self.now_us, open.at.host as u64, fingerprint::of(&(call, &line)) as u64);
         if self.trace.keeps_lines() {
             let name = self.hosts[open.at.host].name.clone();
-            self.tell(&name, Kind::Delivered, Some(call), || answer.describe());
+            self.tell(&name, Kind::Delivered, Some(call), || line);
         }
         let at = open.at;
         match (open.then, answer) {
@@ -462,14 +396,16 @@ impl World {
             (Continuation::Node(then), answer) => then(self, at, answer.node()),
             (Continuation::Provider(then), answer) => then(self, at, answer.provider()),
             (Continuation::Edge(then), answer) => then(self, at, answer.edge()),
+            (Continuation::Search(then), answer) => then(self, at, answer.search()),
         }
     }
 
-    fn service_name(&self, address: Address) -> Arc<str> {
+    pub(super) fn service_name(&self, address: Address) -> Arc<str> {
         match address {
             Address::Database => self.names.database.clone(),
             Address::Broker => self.names.broker.clone(),
             Address::Provider => self.names.provider.clone(),
+            Address::Search => self.names.search.clone(),
             Address::Node(n) => self.names.nodes[n].clone(),
             Address::Host(host) => self.hosts[host].name.clone(),
         }

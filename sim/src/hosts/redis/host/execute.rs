@@ -1,5 +1,5 @@
-use super::RedisHost;
 use super::connection::{ConnectionId, Wanted};
+use super::{Ran, RedisHost};
 use crate::hosts::redis::Bytes;
 use crate::hosts::redis::command::{
     self, ConnectionCommand, Run, integer, parse_group_read, perform_group_read, timeout_ms,
@@ -174,7 +174,12 @@ impl RedisHost {
         if self.context.facts.is_stale() {
             return Err(Reply::error(texts::MASTER_DOWN));
         }
-        Ok(self.scripts.run(&mut self.context, sha, keys, arguments))
+        let reply = self.scripts.run(&mut self.context, sha, keys, arguments);
+        if let Some(ran) = &mut self.ran {
+            let sha = String::from_utf8_lossy(sha).to_ascii_lowercase();
+            ran.push(Ran { sha, keys: keys.to_vec(), arguments: arguments.to_vec(), reply: reply.clone() });
+        }
+        Ok(reply)
     }
 
     fn wait(&mut self, id: ConnectionId, words: &[Bytes]) -> Result<Option<Reply>, Reply> {

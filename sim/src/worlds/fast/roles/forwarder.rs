@@ -1,10 +1,10 @@
 //! Forwarders: one machine per partition of intents, on every instance; the lease lets one of them work.
 
-use crate::services::{broker, database, node};
+use crate::services::{broker, database, heard, node};
 use crate::worlds::fast::host::{Told, step};
 use crate::worlds::fast::world::{At, World};
 use doorbuster_core::database::tables::Reads;
-use doorbuster_core::forwarder::{Effect, Event, LeaseHeld, NoRow};
+use doorbuster_core::forwarder::{Effect, Event, NoRow};
 use doorbuster_core::outcome::Outcome;
 
 /// Performs what a forwarder asks for.
@@ -13,33 +13,21 @@ pub fn perform(world: &mut World, at: At, cell: usize, effect: Effect) {
         Effect::KeepLease(ticket, partition) => {
             let owner = world.hosts[at.host].owner;
             world.ask_database(at, database::Request::KeepLease { partition, owner }, move |world, at, outcome| {
-                let outcome = match outcome {
-                    Outcome::Done(database::Reply::Lease(true)) => Outcome::Done(()),
-                    Outcome::Done(database::Reply::Lease(false)) => Outcome::Refused(LeaseHeld),
-                    Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Outcome::Unknown,
-                };
-                step(world, at, cell, Told::Forwarder(Event::LeaseKept(ticket, outcome)));
+                step(world, at, cell, Told::Forwarder(Event::LeaseKept(ticket, heard::lease(outcome))));
             });
         }
         Effect::TakeProducer(ticket, partition) => {
             world.ask_broker(at, broker::Request::TakeProducer(partition), move |world, at, outcome| {
-                let outcome = match outcome {
-                    Outcome::Done(broker::Reply::Producer(producer)) => Outcome::Done(producer),
-                    Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Outcome::Unknown,
-                };
-                step(world, at, cell, Told::Forwarder(Event::ProducerTaken(ticket, outcome)));
+                step(world, at, cell, Told::Forwarder(Event::ProducerTaken(ticket, heard::producer(outcome))));
             });
         }
         Effect::ReadRow(ticket, shard) => {
             let mut reads = Reads::default();
             reads.shards.insert(shard);
             world.ask_database(at, database::Request::Read(reads), move |world, at, outcome| {
-                let outcome = match outcome {
-                    Outcome::Done(database::Reply::Rows(_, mut rows)) => match rows.shards.remove(&shard) {
-                        Some(row) => Outcome::Done(row),
-                        None => Outcome::Refused(NoRow),
-                    },
-                    Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Outcome::Unknown,
+                let outcome = match heard::rows(outcome) {
+                    Some((_, mut rows)) => rows.shards.remove(&shard).map_or(Outcome::Refused(NoRow), Outcome::Done),
+                    None => Outcome::Unknown,
                 };
                 step(world, at, cell, Told::Forwarder(Event::RowRead(ticket, shard, outcome)));
             });
@@ -52,19 +40,16 @@ pub fn perform(world: &mut World, at: At, cell: usize, effect: Effect) {
                 return world.ask_broker(at, request, |_, _, _| {});
             }
             world.ask_broker(at, request, move |world, at, outcome| {
-                let outcome = match outcome {
-                    Outcome::Done(broker::Reply::Published(Ok(()))) => Outcome::Done(()),
-                    Outcome::Done(broker::Reply::Published(Err(fenced))) => Outcome::Refused(fenced),
+                let outcome = match heard::published(outcome) {
                     Outcome::Unknown if world.plants.unknown_publish_is_done => Outcome::Done(()),
-                    Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Outcome::Unknown,
+                    known => known,
                 };
                 step(world, at, cell, Told::Forwarder(Event::Published(ticket, outcome)));
             });
         }
         Effect::Apply(ticket, shard, command) => {
             world.ask_database(at, database::Request::Apply(command), move |world, at, outcome| {
-                let outcome = super::intake::applied(outcome);
-                step(world, at, cell, Told::Forwarder(Event::Applied(ticket, shard, outcome)));
+                step(world, at, cell, Told::Forwarder(Event::Applied(ticket, shard, heard::applied(outcome))));
             });
         }
         Effect::ReadLog { .. } | Effect::Ack { .. } | Effect::Trim { .. } => perform_log(world, at, cell, effect),

@@ -3,9 +3,10 @@
 use crate::services::broker::group::Group;
 use crate::services::broker::log::Payload;
 use crate::services::broker::{Reply, Request};
+use crate::services::heard;
 use crate::worlds::fast::host::{Told, step};
 use crate::worlds::fast::world::{At, World};
-use doorbuster_core::inbox::{Effect, Event, NotAssigned, Offset, Partition, Record};
+use doorbuster_core::inbox::{Effect, Event, Offset, Partition, Record};
 use doorbuster_core::outcome::Outcome;
 use std::collections::BTreeMap;
 
@@ -88,21 +89,14 @@ pub fn perform<T: 'static>(
         Effect::Commit { ticket, partition, next } => {
             let request = Request::Commit { group, member: member(at), partition, next };
             world.ask_broker(at, request, move |world, at, outcome| {
-                let outcome = match outcome {
-                    Outcome::Done(Reply::Committed(Ok(()))) => Outcome::Done(()),
-                    Outcome::Done(Reply::Committed(Err(NotAssigned))) => Outcome::Refused(NotAssigned),
-                    Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Outcome::Unknown,
-                };
+                let outcome = heard::committed(outcome);
                 step(world, at, cell, wrap(Event::Committed { ticket, partition, outcome }));
             });
         }
         Effect::SetAside { ticket, partition, offset } => {
             let request = Request::SetAside { group, partition, offset };
             world.ask_broker(at, request, move |world, at, outcome| {
-                let outcome = match outcome {
-                    Outcome::Done(_) => Outcome::Done(()),
-                    Outcome::Refused(_) | Outcome::Unknown => Outcome::Unknown,
-                };
+                let outcome = heard::set_aside(outcome);
                 step(world, at, cell, wrap(Event::SetAside { ticket, partition, offset, outcome }));
             });
         }

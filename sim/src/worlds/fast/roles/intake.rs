@@ -4,10 +4,12 @@ use super::inbox;
 use crate::services::broker::group::Group;
 use crate::services::broker::log::Payload;
 use crate::services::database;
+pub use crate::services::heard::applied;
 use crate::worlds::fast::host::{Told, step};
-use crate::worlds::fast::world::{At, Away, World};
-use doorbuster_core::database::command::{Refusal, Reply};
+use crate::worlds::fast::world::{At, World};
+use doorbuster_core::database::command::Reply;
 use doorbuster_core::inbox::Event as InboxEvent;
+use doorbuster_core::intake::Alarm;
 use doorbuster_core::intake::consumer::{Effect, Event};
 use doorbuster_core::ledger::entry::Intent;
 use doorbuster_core::outcome::Outcome;
@@ -21,16 +23,6 @@ fn decode(payload: Payload) -> Option<Intent> {
     match payload {
         Payload::Intent(intent) => Some(intent),
         Payload::Event(_) | Payload::Poison => None,
-    }
-}
-
-/// What a caller of a transaction knows. A database that cannot be asked has decided nothing, and nobody can tell that
-/// from a lost answer.
-pub fn applied(outcome: Outcome<database::Reply, Away>) -> Outcome<Reply, Refusal> {
-    match outcome {
-        Outcome::Done(database::Reply::Applied(Ok(reply))) => Outcome::Done(reply),
-        Outcome::Done(database::Reply::Applied(Err(refusal))) => Outcome::Refused(refusal),
-        Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Outcome::Unknown,
     }
 }
 
@@ -50,10 +42,11 @@ pub fn perform(world: &mut World, at: At, cell: usize, effect: Effect) {
                 });
             }
             world.ask_database(at, database::Request::Apply(command), move |world, at, outcome| {
-                let outcome = applied(outcome);
-                step(world, at, cell, Told::Intake(Event::Applied { ticket, outcome }));
+                step(world, at, cell, Told::Intake(Event::Applied { ticket, outcome: applied(outcome) }));
             });
         }
+        // Only a durable log that lost records has a gap.
+        Effect::RaiseAlarm(Alarm::Gap(..)) if world.durable_lost => world.count("gaps"),
         Effect::RaiseAlarm(alarm) => world.violate("alarm", format!("intake met what no sound run reaches: {alarm:?}")),
         Effect::ReportRefusal { .. } => world.violate("alarm", "the database refused to decide a batch".to_owned()),
     }

@@ -1,0 +1,158 @@
+//! What a host of each role runs: the shells of the product, over this world's network.
+
+use super::http;
+use super::ports::{Services, Wired};
+use super::process::{Listener, Process};
+use super::redis::{Belief, WireDial};
+use super::stream::Stream;
+use doorbuster_core::limits::BATCH_MAX;
+use doorbuster_redis::config::RedisConfig;
+use doorbuster_redis::delay::RedisDelayQueue;
+use doorbuster_redis::dial::Dial;
+use doorbuster_redis::directory::{Directory, StoreDirectory};
+use doorbuster_redis::ledger::RedisLedger;
+use doorbuster_redis::log::RedisShardLog;
+use doorbuster_redis::servers::Servers;
+use doorbuster_runtime::drive::Stop;
+use doorbuster_runtime::env::Env;
+use doorbuster_runtime::ports::Unavailable;
+use doorbuster_runtime::ports::admit::Admit;
+use doorbuster_runtime::roles::lane::Lanes;
+use doorbuster_runtime::roles::{Ports, balancer, forwarder, intake, keeper, payment, reaper, relay, settler, sweep};
+use doorbuster_runtime::telemetry::Telemetry;
+use doorbuster_web::api::{Api, Secrets, Settings};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All roles, in the order in which their hosts are made.
+pub const ROLES: [&str; 8] = crate::worlds::fast::roles::ROLES;
+
+/// A process whose start fails is started again by whatever looks after processes.
+const START_AGAIN: Duration = Duration::from_millis(500);
+
+/// The platform's secrets: every edge and the provider know them.
+pub fn secrets() -> Secrets {
+    Secrets { tokens: b"tokens".to_vec(), receipts: b"receipts".to_vec(), webhooks: b"webhooks".to_vec() }
+}
+
+/// One process's ports, and what only some roles need.
+struct Shells {
+    process: Arc<Process>,
+    ports: Ports,
+    wired: Wired,
+    servers: Arc<Servers>,
+    stop: Stop,
+}
+
+impl Shells {
+    fn new(process: &Arc<Process>, services: &Services) -> Shells {
+        let env = process.env();
+        let dial: Arc<dyn Dial> = Arc::new(WireDial(process.clone()));
+        let wired = Wired::connect(&env, dial.clone(), services);
+        let belief = Arc::new(Belief(process.clone()));
+        let servers = Servers::discovered_by(belief, RedisConfig::default(), dial, env.clone());
+        let directory: Arc<dyn Directory> = Arc::new(StoreDirectory::new(wired.store.clone()));
+        let ports = Ports {
+            env,
+            owner: process.entropy(),
+            telemetry: Telemetry::shared(),
+            store: wired.store.clone(),
+            ledger: Arc::new(RedisLedger::new(servers.clone(), directory.clone())),
+            intents: wired.intents.clone(),
+            feed: wired.feed.clone(),
+            delay: Arc::new(RedisDelayQueue::new(servers.clone(), directory)),
+            provider: wired.provider.clone(),
+        };
+        Shells { process: process.clone(), ports, wired, servers, stop: process.stopped() }
+    }
+
+    fn lanes(&self) -> Arc<dyn Admit> {
+        Arc::new(Lanes::new(self.ports.clone(), self.stop.clone(), BATCH_MAX))
+    }
+
+    async fn start(&self, role: &str) -> Result<(), Unavailable> {
+        let (ports, stop) = (&self.ports, &self.stop);
+        match role {
+            "keeper" => {
+                let keepers = keeper::follow(ports, stop);
+                balancer::start(ports, keepers, stop);
+                Ok(())
+            }
+            "forwarder" => {
+                let log = RedisShardLog::new(self.servers.clone(), ports.owner);
+                forwarder::start(ports, &self.wired.forwarding(Arc::new(log)), stop);
+                Ok(())
+            }
+            "intake" => intake::start(ports, stop).await,
+            "relay" => {
+                relay::start(ports, &self.wired.relaying(), stop);
+                Ok(())
+            }
+            "reaper" => {
+                reaper::start(ports, stop).await?;
+                sweep::start(ports, stop);
+                Ok(())
+            }
+            // Edges are other processes: their latches age.
+            "settler" => settler::start(ports, stop, Arc::new(|_, _| {})).await,
+            "payment" => payment::start(ports, self.lanes(), stop).await,
+            other => unreachable!("{other} is no role of this world"),
+        }
+    }
+
+    /// An edge: the web server over this host's listener.
+    async fn serve(&self) -> turmoil::Result {
+        let ports = doorbuster_web::api::Ports {
+            store: self.ports.store.clone(),
+            ledger: self.ports.ledger.clone(),
+            admit: self.lanes(),
+            provider: self.ports.provider.clone(),
+            env: self.ports.env.clone(),
+            telemetry: self.ports.telemetry.clone(),
+            verdicts: None,
+            depths: None,
+        };
+        let api = Api::shared(ports, secrets(), Settings { dev: true, ..Settings::default() });
+        let listener = self.process.listen(http::PORT).await?;
+        doorbuster_web::serve_on(Door(listener), api, self.stop.clone()).await;
+        Ok(())
+    }
+}
+
+/// Runs one life of a host of this role.
+///
+/// # Errors
+/// The port of an edge is taken.
+pub async fn run(process: Arc<Process>, role: &'static str, services: Services) -> turmoil::Result {
+    process.begin_life();
+    let shells = Shells::new(&process, &services);
+    if role == "edge" {
+        shells.serve().await?;
+    } else {
+        while shells.start(role).await.is_err() {
+            tokio::time::sleep(START_AGAIN).await;
+        }
+    }
+    // What was asked to stop waits here to be ended.
+    std::future::pending().await
+}
+
+/// The listener as the web server wants it.
+struct Door(Listener);
+
+impl doorbuster_web::Listener for Door {
+    type Io = Stream;
+    type Addr = Arc<str>;
+
+    async fn accept(&mut self) -> (Stream, Arc<str>) {
+        loop {
+            if let Ok(accepted) = self.0.accept().await {
+                return accepted;
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Arc<str>> {
+        Ok(self.0.name())
+    }
+}
