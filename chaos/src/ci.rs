@@ -96,6 +96,7 @@ fn run_step(root: &Path, lab: &Path, step: &Step) -> Verdict {
 fn program_of(lab: &Path, command: &[&str]) -> PathBuf {
     match command[0] {
         "lab" => lab.to_path_buf(),
+        "sim" => lab.with_file_name("sim"),
         // Cargo tells those that it runs which cargo it is, so that one toolchain serves the whole run.
         "cargo" => std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from),
         program => PathBuf::from(program),
