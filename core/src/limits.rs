@@ -106,6 +106,9 @@ pub const LOG_PAGE_MAX: usize = 128;
 pub const ROW_PERIOD_MS: u64 = 1_000;
 /// A replay or a seal whose effect is still not seen in the row is sent again after this.
 pub const RESEND_MS: u64 = 10_000;
+/// The pause between two such repetitions doubles up to this: while the database is away for minutes nothing is decided,
+/// and every repetition is a copy of the whole backlog in the durable log.
+pub const RESEND_MS_MAX: u64 = 80_000;
 /// How often decided entries are trimmed.
 pub const TRIM_PERIOD_MS: u64 = 60_000;
 /// Records of one page of a change stream.

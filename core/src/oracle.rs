@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod cache_watch;
+pub mod headline;
 pub mod history;
 pub mod judge;
 pub mod live;

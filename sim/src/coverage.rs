@@ -10,12 +10,6 @@ use std::fmt::Write as _;
 /// Kinds that a world may leave without effect, each with its reason. An excused kind that has an effect is an error
 /// too: the list must not outlive its reasons.
 pub const EXCUSED: &[(World, FaultKind, &str)] = &[
-    (World::Fast, FaultKind::Q1, NO_DISK),
-    (World::Fast, FaultKind::Q2, NO_DISK),
-    (World::Fast, FaultKind::Q3, NO_DISK),
-    (World::Fast, FaultKind::Q4, NO_DISK),
-    (World::Fast, FaultKind::Q5, NO_DISK),
-    (World::Wire, FaultKind::R8, "the caches, which alone listen, are not in this world yet"),
     (World::Wire, FaultKind::E1, NO_SEARCH),
     (World::Wire, FaultKind::E2, NO_SEARCH),
     (World::Wire, FaultKind::E3, NO_SEARCH),
@@ -24,7 +18,6 @@ pub const EXCUSED: &[(World, FaultKind, &str)] = &[
 ];
 
 const NO_SEARCH: &str = "the search index is not in this world yet";
-const NO_DISK: &str = "the embedded platform and its disk are not in this world yet";
 
 /// Moments that an ensemble must reach at least once, by the words with which a run notes them.
 pub const MOMENTS: &[&str] = &[

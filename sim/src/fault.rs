@@ -67,6 +67,7 @@ faults! {
     P7: Both, "a process dies again and again", "it stays up";
     P8: Both, "every instance of a role is down", "all start";
     P9: Both, "a role has more instances than partitions", "the surplus stops";
+    P10: Both, "all but one instance of each role die for ever", "nothing to heal";
     C1: Both, "a host's clock is off", "it is right";
     C2: Fast, "a host's clock drifts", "it is right";
     C3: Both, "a host's wall clock steps", "it is right";
@@ -128,6 +129,7 @@ faults! {
     O3: Both, "roles are restarted one after the other", "nothing to heal";
     O4: Both, "a role is scaled to zero and back", "it is back";
     O5: Both, "a release is replayed by hand", "nothing to heal";
+    O6: Both, "a product is edited again and again while it is read", "it stays as it is";
 }
 
 impl fmt::Display for FaultKind {

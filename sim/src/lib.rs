@@ -1,5 +1,10 @@
 //! The simulator: worlds in which the product's own decisions run under every kind of trouble.
 
+// A `RUSTFLAGS` in the environment replaces what .cargo/config.toml sets: without the flag turmoil cannot seed tokio, and a
+// panic in a spawned task would pass unseen. Documentation is built with flags of its own.
+#[cfg(all(feature = "wire", not(any(tokio_unstable, doc, doctest))))]
+compile_error!("the wire world needs `--cfg tokio_unstable`: add it to RUSTFLAGS, which replaces .cargo/config.toml");
+
 pub mod coverage;
 pub mod explore;
 pub mod fault;

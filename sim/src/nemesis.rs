@@ -4,15 +4,21 @@
 //! character; a run with every fault at once shows mostly that nothing works then.
 
 mod days;
+mod disk;
+mod edits;
+mod few;
 mod further;
+mod meetings;
+mod scale;
 
 pub mod wire;
 
 use crate::fault::FaultKind;
-use crate::plan::{Acknowledge, Plan, Setup, Strike, World};
+use crate::plan::{Plan, Setup, Strike, World};
 use crate::seed::Seed;
 use doorbuster_core::rng::Rng;
 use further::further;
+use scale::Scale;
 use std::collections::BTreeMap;
 
 /// The kinds that this nemesis knows how to draw, with their families.
@@ -97,61 +103,65 @@ pub fn draw(seed: u64) -> Plan {
     if Seed(seed).stream("nemesis/days").below(DAYS_OF) == 0 {
         return days::draw(seed);
     }
+    if Seed(seed).stream("nemesis/disk").below(disk::DISK_OF) == 0 {
+        return disk::draw(seed);
+    }
     let mut rng = Seed(seed).stream("nemesis");
-    let setup = setup(&mut rng);
+    let mut setup = SCALE.draw(&mut rng);
     let mut strikes = Vec::new();
     // One run in eight is quiet: what fails there fails everywhere.
-    if rng.below(8) > 0 {
+    let is_quiet = rng.below(8) == 0;
+    if !is_quiet {
         for family in FAMILIES {
             if rng.below(5) < 2 {
                 strike_family(&mut rng, family, &setup, &mut strikes);
             }
         }
     }
+    habits(&mut rng, &mut strikes);
+    further(&mut Seed(seed).stream("nemesis/further"), &mut setup, &mut strikes);
+    edits::draw(&mut Seed(seed).stream("nemesis/edits"), &setup, 18_000, &mut strikes);
+    if !is_quiet {
+        few::draw(&mut Seed(seed).stream("nemesis/few"), &setup, 30_000, &mut strikes);
+        meetings::draw(seed, &mut setup, &[0], &mut strikes);
+    }
+    strikes.sort();
+    Plan { story: String::new(), seed, world: World::Fast, setup, strikes }
+}
+
+/// What buyers do.
+fn habits(rng: &mut Rng, strikes: &mut Vec<Strike>) {
     for habit in HABITS {
         // A burst of all in one tick is a habit of the whole crowd.
         let chance = if habit == FaultKind::U8 { 6 } else { 2 };
         if rng.below(chance) == 0 {
             let amount = 50 + rng.below(500);
-            strikes.push(Strike { at_ms: 0, fault: habit, target: String::new(), for_ms: 0, amount });
+            strikes.push(Strike { at_ms: 0, fault: habit, target: String::new(), for_ms: 0, amount, meets: None });
         }
     }
-    let mut setup = setup;
-    further(&mut Seed(seed).stream("nemesis/further"), &mut setup, &mut strikes);
-    strikes.sort();
-    Plan { story: String::new(), seed, world: World::Fast, setup, strikes }
 }
 
-fn setup(rng: &mut Rng) -> Setup {
-    let shards = [1, 1, 1, 2, 3][rng.below(5) as usize];
-    let skus = 1 + rng.below(3);
-    let buyers = 4 + rng.below(26) as u32;
-    let stock = (0..skus).map(|_| 1 + rng.below(u64::from(buyers))).collect();
-    let mut instances = BTreeMap::new();
-    for role in ROLES {
-        let most = if role == "edge" { 3 } else { 2 };
-        instances.insert(role.to_owned(), 1 + rng.below(most) as u32);
-    }
-    // More consumers than partitions, now and then (P9).
-    if rng.below(8) == 0 {
-        instances.insert(["intake", "reaper", "settler"][rng.below(3) as usize].to_owned(), 4);
-    }
-    let slow = rng.below(4) == 0;
-    Setup {
-        embedded: false,
-        acknowledge: [Acknowledge::Redis, Acknowledge::Redis, Acknowledge::Replica, Acknowledge::Log]
-            [rng.below(4) as usize],
-        shards,
-        stock,
-        limit: 1 + rng.below(3) as u32,
-        hold_ms: 2_000 + 1_000 * rng.below(14),
-        sale_ms: if rng.below(8) == 0 { 20_000 + rng.below(40_000) } else { 24 * 3_600_000 },
-        buyers: (0..buyers).collect(),
-        arrivals_ms: 1_000 + rng.below(20_000),
-        instances,
-        latency_us: if slow { (1_000, 60_000) } else { (100, 3_000) },
-        horizon_ms: 90_000,
-    }
+/// A plan of an embedded platform, whatever this seed is in a swarm.
+pub fn draw_embedded(seed: u64) -> Plan {
+    disk::draw(seed)
+}
+
+const SCALE: Scale = Scale {
+    shards: &[1, 1, 1, 2, 3],
+    skus_max: 3,
+    buyers: (4, 26),
+    instances,
+    surplus_of: 8,
+    holds: 14,
+    short_sale_ms: (20_000, 40_000),
+    arrivals_ms: (1_000, 20_000),
+    quick_us: (100, 3_000),
+    horizon_ms: 90_000,
+};
+
+fn instances(rng: &mut Rng) -> BTreeMap<String, u32> {
+    let most = |role| if role == "edge" { 3 } else { 2 };
+    ROLES.into_iter().map(|role| (role.to_owned(), 1 + rng.below(most(role)) as u32)).collect()
 }
 
 fn strike_family(rng: &mut Rng, family: &[FaultKind], setup: &Setup, strikes: &mut Vec<Strike>) {
@@ -220,5 +230,5 @@ fn strike(rng: &mut Rng, fault: FaultKind, setup: &Setup) -> Strike {
         O2 => (String::new(), 0, 1 + rng.below(10)),
         _ => (String::new(), 0, 0),
     };
-    Strike { at_ms, fault, target, for_ms, amount }
+    Strike { at_ms, fault, target, for_ms, amount, meets: None }
 }

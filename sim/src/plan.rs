@@ -90,4 +90,20 @@ pub struct Strike {
     /// How much, as the kind wants it: entries lost, milliseconds of skew, parts per thousand.
     #[serde(default)]
     pub amount: u64,
+    /// The moment for which it waits from then on, if it waits for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meets: Option<Meeting>,
+}
+
+/// A moment in which a strike meets work. Only the fast world waits for it; in the wire world the strike begins at once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meeting {
+    /// What a process of the target has in hand, or what is on its way over a link of it, in the words of the matrix of
+    /// faults and stages. Without words: anything that a process has in hand.
+    #[serde(default)]
+    pub stage: String,
+    /// It waits for so many milliseconds at most. Then a strike with a target begins all the same; one without a target
+    /// hits only what it meets, and so nothing.
+    pub within_ms: u64,
 }

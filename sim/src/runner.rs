@@ -5,6 +5,8 @@ use crate::report::{Report, Violation};
 use crate::trace::{Kind, Trace};
 use crate::worlds::fast::{self, Keep};
 use crate::{nemesis, toy};
+use doorbuster_core::oracle::headline;
+use doorbuster_core::oracle::verdict::Check;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Once};
@@ -83,11 +85,12 @@ fn panicked(plan: &Plan, payload: &(dyn std::any::Any + Send)) -> Report {
         Some((place, first)) => (place, first.unwrap_or_else(|| said.to_owned())),
         None => (String::new(), said.to_owned()),
     };
+    let id = headline::named_in(&said).map_or("panic", Check::id);
     Report {
         plan: plan.clone(),
         trace: Trace::default(),
         ended_at_us: 0,
-        violation: Some(Violation { id: "panic".to_owned(), at_us: 0, what: format!("{place}: {said}") }),
+        violation: Some(Violation { id: id.to_owned(), at_us: 0, what: format!("{place}: {said}") }),
         faults: Default::default(),
         counts: Default::default(),
     }

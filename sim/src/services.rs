@@ -7,12 +7,15 @@
 pub mod broker;
 pub mod conditions;
 pub mod database;
+pub mod embedded;
 pub mod heard;
 pub mod node;
 pub mod provider;
 pub mod search;
 
+use crate::explore::fingerprint;
 use crate::fault::FaultKind;
+use doorbuster_core::database::event::Event;
 use doorbuster_core::oracle::probe::Probe;
 
 /// How long a read that finds nothing waits for news, in milliseconds: shorter than any machine's patience, and long
@@ -54,4 +57,9 @@ pub enum ServiceEffect<R> {
     Bitten(FaultKind, &'static str),
     /// Rows were committed: boxed, because it is far larger than the others.
     Committed(Box<database::Commit>),
+}
+
+/// What an event is recognised by where it is written and where it is sent.
+pub(crate) fn record_of(event: &Event) -> u64 {
+    fingerprint::of(event) as u64
 }

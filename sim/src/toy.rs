@@ -16,8 +16,14 @@ use std::sync::Arc;
 pub fn draw(seed: u64) -> Plan {
     let mut rng = Seed(seed).stream("toy");
     let buyers = 12 + rng.below(30) as u32;
-    let strike =
-        |at_ms, fault, target: &str, for_ms, amount| Strike { at_ms, fault, target: target.to_owned(), for_ms, amount };
+    let strike = |at_ms, fault, target: &str, for_ms, amount| Strike {
+        at_ms,
+        fault,
+        target: target.to_owned(),
+        for_ms,
+        amount,
+        meets: None,
+    };
     let mut strikes = vec![
         strike(100 + rng.below(300), FaultKind::N6, "edge-0>redis-0", 200, 300),
         strike(200 + rng.below(300), FaultKind::P4, "intake-0", 150, 0),

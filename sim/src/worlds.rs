@@ -1,6 +1,7 @@
 //! The worlds in which a plan runs.
 
 pub mod fast;
+mod rest;
 mod watch;
 #[cfg(feature = "wire")]
 pub mod wire;

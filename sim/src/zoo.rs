@@ -15,6 +15,9 @@ pub const LIST: &str = "sim/zoo/zoo.toml";
 /// Where the scripts are.
 const SCRIPTS: &str = "lua/scripts/";
 
+/// Where the embedded platform is.
+const EMBEDDED: &str = "shells/embedded/";
+
 /// All known bugs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +115,11 @@ impl Mutant {
     /// Whether the bug is in scripts alone: the simulated Redis can run those without anything being built.
     pub fn is_script(&self) -> bool {
         !self.edits.is_empty() && self.edits.iter().all(|edit| edit.file.starts_with(SCRIPTS))
+    }
+
+    /// Whether the bug is in the embedded platform: a build without the disk does not have it.
+    pub fn is_embedded(&self) -> bool {
+        self.edits.iter().any(|edit| edit.file.starts_with(EMBEDDED))
     }
 
     /// The scripts that the bug changes: as they are shipped, and with the bug in them.

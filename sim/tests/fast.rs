@@ -1,39 +1,20 @@
 //! The fast world, held to its promises: seeds of fixed numbers, kept plans, and planted bugs.
 
+mod ensemble;
+
 use doorbuster_sim::nemesis;
-use doorbuster_sim::plan::Plan;
-use doorbuster_sim::report::Report;
+use doorbuster_sim::plan::World;
 use doorbuster_sim::worlds::fast::{Keep, Plants, run, run_with};
-use std::path::PathBuf;
+use ensemble::{kept, told};
 
 /// Seeds of the ensemble.
 const SEEDS: u64 = 2_000;
 /// Seeds within which a planted bug must be found.
 const BUDGET: u64 = 500;
 
-fn seeds(first: u64, step: usize) -> Vec<String> {
-    let broken = |seed: u64| {
-        let found = run(&nemesis::draw(seed), Keep::Hash).violation?;
-        Some(format!("seed {seed}: {} at {} us: {}", found.id, found.at_us, found.what))
-    };
-    (first..SEEDS).step_by(step).filter_map(broken).collect()
-}
-
 #[test]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "two threads with whole seeds of their own: no run sees another, and the order does not matter"
-)]
 fn two_thousand_seeds_hold() {
-    let broken: Vec<String> = std::thread::scope(|scope| {
-        let halves: Vec<_> = (0..2).map(|half| scope.spawn(move || seeds(half, 2))).collect();
-        halves.into_iter().flat_map(|half| half.join().expect("a panic of a seed is its violation")).collect()
-    });
-    assert!(broken.is_empty(), "{} seeds are broken:\n{}", broken.len(), broken.join("\n"));
-}
-
-fn told(report: &Report) -> (u64, u64, &[u64], u64) {
-    (report.trace.hash(), report.trace.events(), &report.trace.checkpoints, report.ended_at_us)
+    ensemble::hold(World::Fast, SEEDS);
 }
 
 #[test]
@@ -51,23 +32,7 @@ fn the_same_seed_is_the_same_run() {
 
 #[test]
 fn kept_plans_hold() {
-    for (name, plan) in kept() {
-        let report = run(&plan, Keep::Hash);
-        assert!(report.violation.is_none(), "{name}: {:?}", report.violation);
-    }
-}
-
-fn kept() -> Vec<(String, Plan)> {
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("seeds");
-    let files = std::fs::read_dir(directory).expect("the kept plans are there").map(|file| file.unwrap().path());
-    let toml = files.filter(|file| file.extension().is_some_and(|kind| kind == "toml"));
-    let read = |file: PathBuf| {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let plan: Plan = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        (file.file_stem().unwrap().to_string_lossy().into_owned(), plan)
-    };
-    let fast = |(_, plan): &(String, Plan)| plan.world == doorbuster_sim::plan::World::Fast;
-    toml.map(read).filter(fast).collect()
+    ensemble::kept_plans_hold(World::Fast);
 }
 
 /// The first seed that finds a planted bug, and what it says of it.
@@ -104,13 +69,13 @@ fn an_offset_before_its_effects_is_found() {
 fn a_watermark_before_publishing_is_found() {
     is_found_as(
         Plants { watermark_before_publishing: true, ..Plants::default() },
-        &["S9", "L7", "S11", "L11", "I5", "L8", "L9"],
+        &["S19", "S9", "L7", "S11", "L11", "I5", "L8", "L9"],
     );
 }
 
 #[test]
 fn a_sweep_that_finds_nothing_is_found() {
-    is_found_as(Plants { no_sweep: true, ..Plants::default() }, &["L3", "L4"]);
+    is_found_as(Plants { no_sweep: true, ..Plants::default() }, &["L3", "L4", "S13"]);
 }
 
 #[test]
@@ -129,7 +94,7 @@ fn an_index_that_takes_any_version_is_found() {
 }
 
 fn is_found_in(name: &str, plants: Plants, id: &str) {
-    let plan = kept().into_iter().find(|(kept, _)| kept == name).expect("the plan is kept").1;
+    let plan = kept(World::Fast).into_iter().find(|(kept, _)| kept == name).expect("the plan is kept").1;
     let violation = run_with(&plan, Keep::Hash, plants).violation.expect("the planted bug is found");
     assert_eq!(violation.id, id, "{}", violation.what);
 }

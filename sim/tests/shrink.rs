@@ -52,3 +52,20 @@ fn a_search_that_was_cut_says_so_and_still_fails() {
     let shrunk = shrunk(&failing(), 10);
     assert!(!shrunk.minimal && shrunk.runs == 10 && oversells(&shrunk.plan));
 }
+
+/// The wire world is shrunk as the others are: what is left is a plan of that world that fails as before.
+#[cfg(feature = "wire")]
+#[test]
+fn a_plan_of_the_wire_world_becomes_smaller() {
+    use doorbuster_sim::plan::World;
+    use doorbuster_sim::replay;
+    doorbuster_sim::zoo::plant_in_scripts("4").expect("this bug is in a script alone");
+    let runner = Runner::of(World::Wire).expect("this build has the wire world");
+    let oversells = |plan: &Plan| runner.run(plan, Keep::Hash).violation.is_some_and(|found| found.id == "S2");
+    let plan = (0..20).map(|seed| runner.draw(seed)).find(oversells).expect("the planted bug is found");
+    let shrunk = shrink(&plan, 60, &mut |smaller| oversells(smaller)).plan;
+    assert!(shrunk.strikes.is_empty(), "the script needs no trouble to err: {:?}", shrunk.strikes);
+    assert!(shrunk.setup.buyers.len() < plan.setup.buyers.len());
+    let kept: Plan = toml::from_str(&replay::write(&shrunk)).expect("it was written as TOML");
+    assert!(kept == shrunk && oversells(&kept), "what is kept is what failed");
+}

@@ -1,12 +1,15 @@
 //! The wire world, held to its promises: the way of one order, seeds of fixed numbers, and the same run twice.
 #![cfg(feature = "wire")]
 
+mod ensemble;
+
+use doorbuster_sim::fault::FaultKind;
 use doorbuster_sim::nemesis::wire::draw;
-use doorbuster_sim::plan::{Acknowledge, Plan, Setup, World};
+use doorbuster_sim::plan::{Acknowledge, Plan, Setup, Strike, World};
 use doorbuster_sim::report::Report;
 use doorbuster_sim::runner::Runner;
 use doorbuster_sim::worlds::fast::Keep;
-use std::path::PathBuf;
+use ensemble::told;
 
 /// Seeds of the ensemble.
 const SEEDS: u64 = 100;
@@ -46,29 +49,42 @@ fn an_order_goes_its_whole_way_at_every_level() {
     }
 }
 
-fn broken(first: u64, step: usize) -> Vec<String> {
-    let broken = |seed: u64| {
-        let found = run(&draw(seed), Keep::Hash).violation?;
-        Some(format!("seed {seed}: {} at {} us: {}", found.id, found.at_us, found.what))
-    };
-    (first..SEEDS).step_by(step).filter_map(broken).collect()
+fn struck(at_ms: u64, fault: FaultKind, target: &str, for_ms: u64, amount: u64) -> Strike {
+    Strike { at_ms, fault, target: target.to_owned(), for_ms, amount, meets: None }
+}
+
+/// A plan with two edges and two invalidators, and a product that is edited twice a second.
+fn with_caches() -> Plan {
+    let mut plan = quiet(Acknowledge::Redis);
+    plan.setup.instances.extend([("edge".to_owned(), 2), ("invalidator".to_owned(), 2)]);
+    plan.strikes = vec![struck(3_000, FaultKind::O6, "product-0", 8_000, 500)];
+    plan
 }
 
 #[test]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "two threads with whole seeds of their own: no run sees another, and the order does not matter"
-)]
-fn a_hundred_seeds_hold() {
-    let broken: Vec<String> = std::thread::scope(|scope| {
-        let halves: Vec<_> = (0..2).map(|half| scope.spawn(move || broken(half, 2))).collect();
-        halves.into_iter().flat_map(|half| half.join().expect("a panic of a seed is its violation")).collect()
-    });
-    assert!(broken.is_empty(), "{} seeds are broken:\n{}", broken.len(), broken.join("\n"));
+fn a_change_of_a_product_reaches_every_reader() {
+    let report = run(&with_caches(), Keep::Hash);
+    assert!(report.violation.is_none(), "{:?}", report.violation);
+    let read = report.counts.get("products read").copied().unwrap_or(0);
+    assert!(read > 50, "{:?}", report.counts);
 }
 
-fn told(report: &Report) -> (u64, u64, &[u64], u64) {
-    (report.trace.hash(), report.trace.events(), &report.trace.checkpoints, report.ended_at_us)
+#[test]
+fn a_change_reaches_whoever_hears_of_nothing() {
+    let mut plan = with_caches();
+    plan.strikes.push(struck(1, FaultKind::R8, "", 20_000, 1_000));
+    plan.strikes.push(struck(5_000, FaultKind::R8, "", 20_000, 999));
+    plan.strikes.sort();
+    let report = run(&plan, Keep::Hash);
+    assert!(report.violation.is_none(), "{:?}", report.violation);
+    for stage in ["a floor, not told", "a subscription"] {
+        assert!(report.faults.stages.contains_key(&(FaultKind::R8, stage)), "no message was lost at {stage}");
+    }
+}
+
+#[test]
+fn a_hundred_seeds_hold() {
+    ensemble::hold(World::Wire, SEEDS);
 }
 
 #[test]
@@ -83,13 +99,5 @@ fn the_same_seed_is_the_same_run() {
 
 #[test]
 fn kept_plans_hold() {
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("seeds");
-    let files = std::fs::read_dir(directory).expect("the kept plans are there").map(|file| file.unwrap().path());
-    for file in files.filter(|file| file.extension().is_some_and(|kind| kind == "toml")) {
-        let plan: Plan = toml::from_str(&std::fs::read_to_string(&file).unwrap()).expect("a kept plan is a plan");
-        if plan.world == World::Wire {
-            let report = run(&plan, Keep::Hash);
-            assert!(report.violation.is_none(), "{}: {:?}", file.display(), report.violation);
-        }
-    }
+    ensemble::kept_plans_hold(World::Wire);
 }

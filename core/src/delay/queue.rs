@@ -188,7 +188,7 @@ impl Queue {
 
     /// The queue's counts agree (S13): O(1).
     pub fn check(&self) {
-        assert_eq!(self.owner.len(), self.ready() + self.processing(), "a task is in exactly one place");
+        assert_eq!(self.owner.len(), self.ready() + self.processing(), "S13: a task is in exactly one place");
         assert_eq!(self.ready.by_score.len(), self.ready.by_order.len(), "one score per member");
         assert_eq!(self.processing.by_score.len(), self.processing.by_order.len(), "one score per member");
     }

@@ -6,7 +6,9 @@ use crate::ids::{Epoch, Seq, ShardId};
 use crate::ledger::entry::{Entry, Intent};
 use crate::ledger::epoch::Rung;
 use crate::ledger::shard::Fence;
-use crate::limits::{DRAIN_TIMEOUT_MS, IDLE_POLL_MS, LOG_PAGE_MAX, RESEND_MS, ROW_PERIOD_MS, TRIM_PERIOD_MS};
+use crate::limits::{
+    DRAIN_TIMEOUT_MS, IDLE_POLL_MS, LOG_PAGE_MAX, RESEND_MS, RESEND_MS_MAX, ROW_PERIOD_MS, TRIM_PERIOD_MS,
+};
 use crate::time::Mono;
 use std::collections::VecDeque;
 
@@ -50,6 +52,15 @@ enum Drain {
     Published { resend_at: Mono },
 }
 
+/// What is published and stands behind the row's cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Undecided {
+    cursor: Seq,
+    /// When it is sent again, if the cursor has not moved by then.
+    again_at: Mono,
+    pause_ms: u64,
+}
+
 /// One shard's tail. It lives as long as its producer: a new one starts from the memory's own mark.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tail {
@@ -72,8 +83,8 @@ pub struct Tail {
     acking: Seq,
     drain: Drain,
     replayed: Option<(Seq, Mono)>,
-    /// The cursor that published entries stand behind, and since when it has not moved.
-    undecided: Option<(Seq, Mono)>,
+    /// Published entries that stand behind the cursor.
+    undecided: Option<Undecided>,
     /// Counts the replays: an older transaction's end says nothing of what was read again.
     replays: u64,
     trim_at: Mono,
@@ -125,9 +136,10 @@ impl Tail {
                 return None;
             }
         }
-        match replay_from {
-            Some(from) => self.replay(now, from),
-            None => self.send_undecided(now, cursor),
+        if let Some(from) = replay_from {
+            self.replay(now, from);
+        } else {
+            self.send_undecided(now, cursor);
         }
         if self.trim_at > now {
             return None;
@@ -144,27 +156,29 @@ impl Tail {
             self.undecided = None;
             return;
         }
-        match self.undecided {
-            Some((at, since)) if at == cursor => {
-                if since.after_ms(RESEND_MS) <= now {
-                    self.replay(now, cursor.next());
-                }
-            }
-            Some(_) | None => self.undecided = Some((cursor, now)),
+        let undecided = self.undecided.filter(|undecided| undecided.cursor == cursor);
+        let mut undecided =
+            undecided.unwrap_or(Undecided { cursor, again_at: now.after_ms(RESEND_MS), pause_ms: RESEND_MS });
+        if undecided.again_at <= now && self.replay(now, cursor.next()) {
+            undecided.pause_ms = (2 * undecided.pause_ms).min(RESEND_MS_MAX);
+            undecided.again_at = now.after_ms(undecided.pause_ms);
         }
+        self.undecided = Some(undecided);
     }
 
-    /// Entries from `from` on are missing in the partition: they are read and sent again, once in a while.
-    fn replay(&mut self, now: Mono, from: Seq) {
+    /// Entries from `from` on are missing in the partition: they are read and sent again, once in a while. Whether this
+    /// was the time.
+    fn replay(&mut self, now: Mono, from: Seq) -> bool {
         let waits = self.replayed.is_some_and(|(seq, again_at)| seq == from && now < again_at);
         if waits || !self.reads() {
-            return;
+            return false;
         }
         self.replayed = Some((from, now.after_ms(RESEND_MS)));
         self.place = Some(Seq(from.0.saturating_sub(1)));
         self.buffer.clear();
         self.replays += 1;
         self.read_call.again_at(now);
+        true
     }
 
     /// Takes a page of the log.
@@ -338,7 +352,7 @@ impl Tail {
         assert!(self.buffer.len() <= LOG_PAGE_MAX, "read entries are bounded");
         assert!(
             self.acking <= self.published || self.acking <= self.acked,
-            "nothing is acknowledged before its publication (S10)"
+            "S10: nothing is acknowledged before its publication"
         );
         if let (Some(first), Some(place)) = (self.buffer.front(), self.place) {
             assert_eq!(first.seq.0 + self.buffer.len() as u64, place.0 + 1, "the buffer is contiguous up to its place");
@@ -352,6 +366,95 @@ impl Tail {
             Drain::Idle => Some("entries are not published or acknowledged"),
             Drain::Draining { .. } | Drain::Ready | Drain::Flying => Some("an epoch is being drained"),
             Drain::Published { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Nonce, SaleId, ServerId, SkuId};
+    use crate::ledger::entry::EntryKind;
+
+    const DAWN: Mono = Mono(0);
+
+    fn row(cursor: u64) -> ShardRow {
+        ShardRow {
+            id: ShardId { sale: SaleId::parse("demo").unwrap(), k: 0 },
+            epoch: Epoch(1),
+            phase: Phase::Open,
+            server: ServerId(7),
+            nonce: Nonce(7),
+            cursor: Seq(cursor),
+            replay_from: None,
+            reason: None,
+            lease: None,
+        }
+    }
+
+    fn entry(seq: u64) -> Entry {
+        let kind = EntryKind::Withdrawn { sku: SkuId::parse("tv").unwrap(), quantity: 1 };
+        Entry { epoch: Epoch(1), seq: Seq(seq), kind }
+    }
+
+    /// Reads what stands behind the tail's place in a log of `last` entries; returns what it sends of it, all durable.
+    fn send(tail: &mut Tail, now: Mono, last: u64) -> Vec<u64> {
+        let Some((after, _)) = tail.wanted_page(now) else { return Vec::new() };
+        let entries = (after.unwrap_or(Seq(0)).0 + 1..=last).map(entry).collect();
+        tail.absorb_page(now, LogPage { entries, last: Seq(last), acked: Seq(0), sealed: false });
+        let mut intents = Vec::new();
+        if let Some(shipment) = tail.load(LOG_PAGE_MAX, &mut intents) {
+            tail.unload(now, &shipment);
+        }
+        tail.check();
+        let seq = |intent: &Intent| match intent {
+            Intent::Entry(_, entry) => entry.seq.0,
+            Intent::Seal(..) => panic!("no epoch ends here"),
+        };
+        intents.iter().map(seq).collect()
+    }
+
+    /// A tail that has published entries 1 to 3.
+    fn published() -> Tail {
+        let mut tail = Tail::new(row(0).id, DAWN);
+        tail.absorb_row(DAWN, row(0));
+        assert_eq!(send(&mut tail, DAWN, 3), [1, 2, 3]);
+        tail
+    }
+
+    #[test]
+    fn what_is_published_and_stays_undecided_is_sent_again() {
+        let mut tail = published();
+        let (noticed, again) = (DAWN.after_ms(ROW_PERIOD_MS), DAWN.after_ms(ROW_PERIOD_MS + RESEND_MS));
+        tail.absorb_row(noticed, row(1));
+        assert_eq!(send(&mut tail, noticed, 3), [0; 0], "it may still be on its way");
+        tail.absorb_row(again, row(1));
+        assert_eq!(send(&mut tail, again, 3), [2, 3]);
+        tail.absorb_row(again.after_ms(ROW_PERIOD_MS), row(1));
+        assert_eq!(send(&mut tail, again.after_ms(ROW_PERIOD_MS), 3), [0; 0], "once in a while, not with every row");
+        tail.absorb_row(again.after_ms(RESEND_MS), row(1));
+        assert_eq!(send(&mut tail, again.after_ms(RESEND_MS), 3), [0; 0], "each time after a longer pause");
+        tail.absorb_row(again.after_ms(2 * RESEND_MS), row(1));
+        assert_eq!(send(&mut tail, again.after_ms(2 * RESEND_MS), 3), [2, 3], "until it is decided");
+    }
+
+    #[test]
+    fn what_is_decided_is_not_sent_again() {
+        let mut tail = published();
+        for turn in 1..=10 {
+            let now = DAWN.after_ms(turn * RESEND_MS);
+            tail.absorb_row(now, row(3));
+            assert_eq!(send(&mut tail, now, 3), [0; 0]);
+        }
+    }
+
+    #[test]
+    fn while_the_cursor_moves_nothing_is_sent_again() {
+        let mut tail = published();
+        for cursor in 0..3 {
+            let now = DAWN.after_ms((cursor + 1) * RESEND_MS);
+            tail.absorb_row(now, row(cursor));
+            assert_eq!(send(&mut tail, now, 3), [0; 0], "each step of the cursor begins the wait anew");
         }
     }
 }

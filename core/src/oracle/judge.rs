@@ -190,6 +190,7 @@ fn predicate(check: Check) -> fn(&Case<'_>) -> Checked {
         Check::S16 => safety::watches::cached_versions_only_rise,
         Check::S17 => safety::watches::one_load_at_a_time,
         Check::S18 => safety::watches::windows_are_exact,
+        Check::S19 => safety::partitions::parents_first_and_nothing_passed,
         Check::S20 => safety::bounds::are_kept,
         Check::S21 => safety::answers::all_documented,
         Check::S23 => safety::memory::all_five_equations,

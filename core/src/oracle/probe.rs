@@ -2,8 +2,10 @@
 
 use crate::ids::{Epoch, Nonce, OrderId, ReservationId, Seq, ShardId, Version};
 use crate::order::status::Status;
+use crate::relay::partitions::{CommitTime, StreamToken};
 use crate::time::Wall;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One effect, reported when it took place. A stream of probes is complete and in the order of the effects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,17 @@ pub enum Probe {
         epoch: Epoch,
         /// Its place.
         seq: Seq,
+    },
+    /// The same of one reservation in the entry.
+    ReservationPublished {
+        /// Of which shard.
+        shard: ShardId,
+        /// Of which epoch.
+        epoch: Epoch,
+        /// The entry's place.
+        seq: Seq,
+        /// Which, and with it which key of which user.
+        id: ReservationId,
     },
     /// The shard's own log was told that this entry is dealt with.
     EntryAcked {
@@ -77,6 +90,39 @@ pub enum Probe {
         order: OrderId,
         /// Which version of it.
         version: Version,
+    },
+    /// A committed outbox row stands in a partition of the change stream.
+    RecordAppended {
+        /// In which partition.
+        partition: StreamToken,
+        /// Under this commit time.
+        at: CommitTime,
+        /// A fingerprint of what it tells: two rows that tell the same have the same.
+        record: u64,
+    },
+    /// An event reached its topic.
+    RecordSent {
+        /// A fingerprint of what it tells.
+        record: u64,
+    },
+    /// A relay reads a partition of the change stream for the first time.
+    PartitionRead {
+        /// Which.
+        partition: StreamToken,
+        /// What the stream itself says goes before it.
+        parents: BTreeSet<StreamToken>,
+    },
+    /// A checkpoint was committed: a relay that begins now reads this partition from here on, inclusive.
+    PartitionMarked {
+        /// Which.
+        partition: StreamToken,
+        /// Where the next relay begins.
+        watermark: CommitTime,
+    },
+    /// A checkpoint was committed: nobody reads this partition any more.
+    PartitionFinished {
+        /// Which.
+        partition: StreamToken,
     },
     /// An event about an order changed a reader's state.
     EventApplied {

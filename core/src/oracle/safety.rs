@@ -9,6 +9,7 @@ pub mod edges;
 pub mod epochs;
 pub mod ledger;
 pub mod memory;
+pub mod partitions;
 pub mod replay;
 pub mod streams;
 pub mod tasks;

@@ -55,6 +55,7 @@ checks! {
     S16: "a cached product never goes back",
     S17: "one load per product and process, and none fills after its invalidation",
     S18: "the sales of seven days are the exact sum",
+    S19: "a partition is read after its parents, and no checkpoint passes an unsent record",
     S20: "every bound is kept",
     S21: "every answer is a documented one",
     S23: "the ledger's five equations hold",
@@ -70,6 +71,13 @@ checks! {
     L7: "the outbox is delivered",
     L8: "caches come to the database's version",
     L9: "the sales windows come to the exact sum",
+}
+
+impl Check {
+    /// Whether it says what must happen in the end, and not what must never happen.
+    pub fn is_liveness(self) -> bool {
+        self.id().starts_with('L')
+    }
 }
 
 impl fmt::Display for Check {

@@ -5,7 +5,7 @@ use crate::sound::{EXPIRED, erase, exchange, order, red, sound};
 use doorbuster_core::database::rows::PaymentStatus;
 use doorbuster_core::ids::{Epoch, OrderId, Seq, Version};
 use doorbuster_core::oracle::audit::NamedStatus;
-use doorbuster_core::oracle::history::{Accepted, Answer, Became, Exchange, Seen};
+use doorbuster_core::oracle::history::{Accepted, Answer, Became, Call, Exchange, Seen};
 use doorbuster_core::oracle::judge::Losses;
 use doorbuster_core::oracle::probe::Probe;
 use doorbuster_core::oracle::verdict::{Check, Judgement};
@@ -125,6 +125,20 @@ fn s15_another_answer_to_the_same_key() {
     red(Check::S15, |run| {
         let Exchange::Reserve { answer, .. } = exchange(run, again) else { panic!() };
         *answer = Answer::Refused("key-reused".to_owned());
+    });
+}
+
+#[test]
+fn s15_one_key_accepted_at_two_places_though_a_client_heard_of_one() {
+    red(Check::S15, |run| {
+        let (who, click) = (0..).map(|n| (user(n), key(0))).find(|(user, _)| user.shard_of(2) == 0).unwrap();
+        let is_own =
+            |call: &Call| call.user == who && matches!(&call.exchange, Exchange::Reserve { key, .. } if *key == click);
+        let mut only = run.history.calls.iter().find(|call| is_own(call)).unwrap().clone();
+        let Exchange::Reserve { answer: Answer::Accepted(accepted), .. } = &mut only.exchange else { panic!() };
+        accepted.receipt = Some("1.77.tag".to_owned());
+        run.history.calls.retain(|call| !is_own(call));
+        run.history.calls.push(only);
     });
 }
 

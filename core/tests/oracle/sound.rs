@@ -16,6 +16,7 @@ use doorbuster_core::oracle::verdict::{Check, Judgement, Verdict};
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::{Ending, Restock, Status};
 use doorbuster_core::payment::command::PaymentCommand;
+use doorbuster_core::relay::partitions::{CommitTime, StreamToken};
 use doorbuster_core::time::Wall;
 use std::collections::BTreeMap;
 
@@ -156,9 +157,25 @@ impl Clients {
     }
 }
 
+/// A stream that splits and merges again, with a record in each partition.
+fn stream_probes() -> Vec<Probe> {
+    let parents = |tokens: &[u64]| tokens.iter().copied().map(StreamToken).collect();
+    let mut probes = Vec::new();
+    for (token, before) in [(1, vec![]), (2, vec![1]), (3, vec![1]), (4, vec![2, 3])] {
+        let (partition, at, record) = (StreamToken(token), CommitTime(token), 100 + token);
+        probes.push(Probe::RecordAppended { partition, at, record });
+        probes.push(Probe::PartitionRead { partition, parents: parents(&before) });
+        probes.push(Probe::PartitionMarked { partition, watermark: at });
+        probes.push(Probe::RecordSent { record });
+        probes.push(Probe::PartitionMarked { partition, watermark: CommitTime(token + 1) });
+        probes.push(Probe::PartitionFinished { partition });
+    }
+    probes
+}
+
 /// The order of effects, as an instrumented run would have told it.
 fn probes_of(world: &World) -> Vec<Probe> {
-    let mut probes = Vec::new();
+    let mut probes = stream_probes();
     for (k, log) in world.log.iter().enumerate() {
         let shard = World::shard_id(k as u16);
         probes.push(Probe::EpochOpened { shard, epoch: Epoch(1), nonce: Nonce(k as u64) });

@@ -1,11 +1,12 @@
 //! The order of effects between stores, the delay queue, and replays.
 
-use crate::sound::{EXPIRED, Sound, order, red, task};
+use crate::sound::{EXPIRED, Sound, order, red, sound, task};
 use doorbuster_core::ids::{Epoch, Seq, Version};
 use doorbuster_core::oracle::audit::{DelayPlace, NamedStatus};
 use doorbuster_core::oracle::probe::Probe;
 use doorbuster_core::oracle::verdict::Check;
 use doorbuster_core::order::status::Status;
+use doorbuster_core::relay::partitions::{CommitTime, StreamToken};
 
 #[test]
 fn s9_a_change_without_its_event_or_an_event_without_its_change() {
@@ -36,6 +37,23 @@ fn s10_acknowledged_before_it_was_durable() {
         run.probe([Probe::Published { shard, epoch: Epoch(2), seq: Seq(1) }]);
         run.probe([Probe::OffsetCommitted { shard, epoch: Epoch(2), seq: Seq(1) }]);
     });
+}
+
+#[test]
+fn s19_a_child_before_its_parents_or_a_checkpoint_that_passes_a_record() {
+    let (partition, parents) = (StreamToken(9), [StreamToken(4), StreamToken(8)].into());
+    red(Check::S19, |run| run.probe([Probe::PartitionRead { partition, parents }]));
+    let unsent = Probe::RecordAppended { partition, at: CommitTime(50), record: 7 };
+    red(Check::S19, |run| {
+        run.probe([unsent.clone(), Probe::PartitionMarked { partition, watermark: CommitTime(51) }]);
+    });
+    red(Check::S19, |run| run.probe([unsent.clone(), Probe::PartitionFinished { partition }]));
+    let mut run = sound();
+    // Whoever begins at the checkpoint reads its own time once more.
+    run.probe([unsent, Probe::PartitionMarked { partition, watermark: CommitTime(50) }]);
+    assert!(run.judgement(Check::S19).is_green());
+    run.probes.as_mut().unwrap().retain(|probe| !matches!(probe, Probe::PartitionRead { .. }));
+    assert!(!run.judgement(Check::S19).is_green(), "without the stream's word nothing is judged");
 }
 
 #[test]

@@ -8,9 +8,12 @@ mod delay;
 mod intents;
 mod known;
 mod port;
+mod shards;
 mod thread;
 
+pub use call::{Answer, Call};
 pub use delay::MemoryDelayQueue;
-pub use intents::LogIntents;
+pub use intents::{LogIntents, read_intents};
 pub use port::ShardServer;
+pub use shards::{GROUP_CALLS_MAX, Ran, Shards};
 pub use thread::PARTITION;

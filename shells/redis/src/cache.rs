@@ -2,7 +2,9 @@
 
 use crate::script::Answered;
 use crate::servers::{Purpose, Servers};
+use crate::subscription;
 use crate::trouble::Trouble;
+use async_trait::async_trait;
 use doorbuster_core::cache::Value as Product;
 use doorbuster_core::cache::shared::{FillRefusal, Floored, Found};
 use doorbuster_core::ids::{ProductId, Version};
@@ -13,7 +15,10 @@ use doorbuster_lua::call::Call;
 use doorbuster_lua::keys::{ShardKeys, cache_key};
 use doorbuster_lua::reply::Reply;
 use doorbuster_lua::value::{ReplyError, Value};
+use doorbuster_runtime::drive::Stop;
 use doorbuster_runtime::ports::Unavailable;
+use doorbuster_runtime::ports::cache::{Listen, SharedCache};
+use futures_util::future::join_all;
 use redis::Pipeline;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
@@ -27,18 +32,13 @@ pub(crate) static NO_SHARD: LazyLock<ShardKeys> = LazyLock::new(|| ShardKeys::ta
 
 /// The cache that all processes share.
 #[derive(Clone)]
-pub struct SharedCache {
+pub struct RedisSharedCache {
     servers: Arc<Servers>,
 }
 
-impl SharedCache {
-    /// Over these servers.
-    pub fn new(servers: Arc<Servers>) -> SharedCache {
-        SharedCache { servers }
-    }
-
-    /// What stands under a product, and the server's clock before that was read.
-    pub async fn read(&self, product: ProductId) -> Outcome<Found, Infallible> {
+#[async_trait]
+impl SharedCache for RedisSharedCache {
+    async fn read(&self, product: ProductId) -> Outcome<Found, Infallible> {
         let key = cache_key(product);
         let mut questions = Pipeline::new();
         questions.cmd("TIME");
@@ -56,8 +56,7 @@ impl SharedCache {
         }
     }
 
-    /// Fills in a product that was read after `asked_at`. An answer that is lost changes nothing for anybody.
-    pub async fn fill(
+    async fn fill(
         &self,
         product: ProductId,
         version: Version,
@@ -72,25 +71,47 @@ impl SharedCache {
         }
     }
 
-    /// Writes the floor of a committed change. Repeated until it is done; only then may the change be announced.
-    pub async fn floor(&self, product: ProductId, version: Version) -> Outcome<Floored, Unavailable> {
-        match self.run(&Call::CacheFloor(product, version)).await {
-            Ok(Reply::Floored { floored, .. }) => Outcome::Done(floored),
-            Ok(reply) => unreachable!("a floor is not answered with {reply:?}"),
-            Err(Trouble::Nothing(why)) => Outcome::Refused(Unavailable(why)),
-            Err(Trouble::Fenced | Trouble::Unknown(_)) => Outcome::Unknown,
+    async fn floor(&self, changes: Vec<(ProductId, Version)>) -> Outcome<Vec<Floored>, Unavailable> {
+        // Each is a call of its own, because a cluster has each on another server; all are on their way at once.
+        let calls = changes.into_iter().map(|(product, version)| self.floor_one(product, version));
+        together(join_all(calls).await)
+    }
+
+    async fn announce(&self, changes: Vec<(ProductId, Version)>) -> Outcome<(), Unavailable> {
+        let calls = changes.into_iter().map(|(product, version)| self.announce_one(product, version));
+        match together(join_all(calls).await) {
+            Outcome::Done(_) => Outcome::Done(()),
+            Outcome::Refused(why) => Outcome::Refused(why),
+            Outcome::Unknown => Outcome::Unknown,
         }
     }
 
-    /// Tells every process that listens now. Others hear of it by the age of what they keep.
-    pub async fn announce(&self, product: ProductId, version: Version) -> Outcome<(), Unavailable> {
+    fn listen(&self, stop: Stop) -> Box<dyn Listen> {
+        Box::new(subscription::listen(self.servers.clone(), stop))
+    }
+}
+
+impl RedisSharedCache {
+    /// Over these servers.
+    pub fn new(servers: Arc<Servers>) -> RedisSharedCache {
+        RedisSharedCache { servers }
+    }
+
+    async fn floor_one(&self, product: ProductId, version: Version) -> Result<Floored, Trouble> {
+        match self.run(&Call::CacheFloor(product, version)).await? {
+            Reply::Floored { floored, .. } => Ok(floored),
+            reply => unreachable!("a floor is not answered with {reply:?}"),
+        }
+    }
+
+    async fn announce_one(&self, product: ProductId, version: Version) -> Result<(), Trouble> {
         let mut commands = Pipeline::new();
         commands.cmd("PUBLISH").arg(CHANNEL).arg(announcement(product, version));
-        match self.servers.ask(&cache_key(product), Purpose::Cache, &commands, self.answer()).await {
-            Ok(asked) if matches!(asked.value[0], Value::Integer(_)) => Outcome::Done(()),
-            Err(Trouble::Nothing(why)) => Outcome::Refused(Unavailable(why)),
+        let asked = self.servers.ask(&cache_key(product), Purpose::Cache, &commands, self.answer()).await?;
+        match asked.value[0] {
+            Value::Integer(_) => Ok(()),
             // Told or not: telling it again drops what is older once more.
-            Ok(_) | Err(Trouble::Fenced | Trouble::Unknown(_)) => Outcome::Unknown,
+            _ => Err(Trouble::Unknown("a message was not answered with a count".to_owned())),
         }
     }
 
@@ -101,6 +122,24 @@ impl SharedCache {
 
     fn answer(&self) -> Duration {
         Duration::from_millis(self.servers.config.cache_ms)
+    }
+}
+
+/// Calls of one wish: done when all are, refused when nothing was done.
+fn together<T>(answers: Vec<Result<T, Trouble>>) -> Outcome<Vec<T>, Unavailable> {
+    let (mut done, mut refusal, mut unknown) = (Vec::new(), None, false);
+    for answer in answers {
+        match answer {
+            Ok(value) => done.push(value),
+            Err(Trouble::Nothing(why)) => refusal = Some(Unavailable(why)),
+            Err(Trouble::Fenced | Trouble::Unknown(_)) => unknown = true,
+        }
+    }
+    match refusal {
+        None if !unknown => Outcome::Done(done),
+        Some(why) if !unknown && done.is_empty() => Outcome::Refused(why),
+        // Some of them, or nobody knows: all are repeated, and a second time changes nothing.
+        Some(_) | None => Outcome::Unknown,
     }
 }
 

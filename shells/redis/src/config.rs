@@ -32,6 +32,10 @@ pub struct RedisConfig {
     pub username: Option<String>,
     /// Its password, or the server's.
     pub password: Option<String>,
+    /// A user of the Sentinels' access list: they are not told who we are to the servers.
+    pub sentinel_username: Option<String>,
+    /// Its password, or the Sentinels'.
+    pub sentinel_password: Option<String>,
     /// A connection that is not ready after this is given up: a lost handshake would wait for ever.
     pub connect_ms: u64,
     /// A call without an answer for this long is `Unknown`.
@@ -56,6 +60,8 @@ impl Default for RedisConfig {
             master_name: None,
             username: None,
             password: None,
+            sentinel_username: None,
+            sentinel_password: None,
             connect_ms: 500,
             answer_ms: 1_000,
             reserve_ms: 1_800,
@@ -123,8 +129,8 @@ impl RedisConfig {
             }
             (Mode::Sentinel, Some(_)) | (Mode::Standalone | Mode::Cluster, None) => {}
         }
-        if self.username.is_some() && self.password.is_none() {
-            wrong("password", "is missing for the username".to_owned());
+        for (field, problem) in self.wrong_credentials() {
+            wrong(field, problem.to_owned());
         }
         for (field, value, most, why) in self.bounds() {
             if value == 0 || value > most {
@@ -132,6 +138,26 @@ impl RedisConfig {
             }
         }
         if errors.is_empty() { Ok(addresses) } else { Err(errors) }
+    }
+
+    fn wrong_credentials(&self) -> Vec<(&'static str, &'static str)> {
+        let of_sentinels =
+            [("sentinel_username", &self.sentinel_username), ("sentinel_password", &self.sentinel_password)];
+        let mut wrong = Vec::new();
+        if self.username.is_some() && self.password.is_none() {
+            wrong.push(("password", "is missing for the username"));
+        }
+        match self.mode {
+            Mode::Sentinel if self.sentinel_username.is_some() && self.sentinel_password.is_none() => {
+                wrong.push(("sentinel_password", "is missing for the sentinel_username"));
+            }
+            Mode::Sentinel => {}
+            Mode::Standalone | Mode::Cluster => {
+                let given = of_sentinels.into_iter().filter(|(_, value)| value.is_some());
+                wrong.extend(given.map(|(field, _)| (field, "is only for mode = \"sentinel\"")));
+            }
+        }
+        wrong
     }
 
     /// Each time with the most it may be, and why.
@@ -166,6 +192,18 @@ mod tests {
         let config: RedisConfig = toml::from_str(text).unwrap();
         let fields: Vec<_> = config.validate().unwrap_err().into_iter().map(|error| error.field).collect();
         assert_eq!(fields, ["addresses", "addresses", "master_name", "password", "reserve_ms", "block_ms"]);
+    }
+
+    #[test]
+    fn sentinels_have_credentials_of_their_own() {
+        let fields = |text: &str| -> Vec<_> {
+            let config: RedisConfig = toml::from_str(text).unwrap();
+            config.validate().err().unwrap_or_default().into_iter().map(|error| error.field).collect()
+        };
+        let watched = "mode = 'sentinel'\nmaster_name = 'main'\n";
+        assert_eq!(fields(&format!("{watched}sentinel_username = 'u'\nsentinel_password = 'p'")), [""; 0]);
+        assert_eq!(fields(&format!("{watched}sentinel_username = 'u'\npassword = 'p'")), ["sentinel_password"]);
+        assert_eq!(fields("sentinel_password = 'p'"), ["sentinel_password"]);
     }
 
     #[test]

@@ -70,3 +70,9 @@ impl Guides {
         reply.ok_or_else(|| format!("{guide}: no reply"))
     }
 }
+
+/// Which guide is asked first the next time: the one that has answered, unless it only said again what was doubted. It
+/// may be cut off from the others itself.
+fn first_of_next(answered: usize, is_unchanged: bool) -> usize {
+    if is_unchanged { answered + 1 } else { answered }
+}

@@ -27,7 +27,7 @@ pub mod rate;
 mod route;
 mod script;
 pub mod servers;
-pub mod subscription;
+mod subscription;
 pub mod trouble;
 mod value;
 

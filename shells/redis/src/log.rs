@@ -31,7 +31,7 @@ pub struct RedisShardLog {
     routes: Routes,
     /// Its name in the group.
     consumer: String,
-    /// What it knows of each shard's log. Bounded by the shards of its partitions.
+    /// What it knows of each shard's log, also after its partition went to another forwarder. Bounded by all shards.
     known: Mutex<BTreeMap<ShardId, Known>>,
 }
 
@@ -51,14 +51,18 @@ impl RedisShardLog {
         RedisShardLog { servers, routes: Routes::default(), consumer: format!("{owner:016x}"), known: Mutex::default() }
     }
 
-    /// What is known of the fence's memory; it is forgotten until the read that asks has ended well.
-    fn take_known(&self, shard: ShardId, fence: Fence) -> Option<Known> {
-        let known = self.known.lock().expect("no holder of this lock panics").remove(&shard);
-        known.filter(|known| known.fence == fence)
+    /// How far the group gave to this reader; forgotten until the read that asks has ended well. The mark stands.
+    fn take_given(&self, shard: ShardId, fence: Fence) -> Option<Seq> {
+        let mut known = self.known.lock().expect("no holder of this lock panics");
+        known.get_mut(&shard).filter(|known| known.fence == fence)?.given.take()
     }
 
-    fn keep_known(&self, shard: ShardId, known: Known) {
-        self.known.lock().expect("no holder of this lock panics").insert(shard, known);
+    fn keep_known(&self, shard: ShardId, new: Known) {
+        let mut known = self.known.lock().expect("no holder of this lock panics");
+        // Marks that were set while the read was under way are newer than what it saw.
+        let old = known.get(&shard).filter(|old| old.fence == new.fence);
+        let acked = old.map_or(new.acked, |old| old.acked.max(new.acked));
+        known.insert(shard, Known { acked, ..new });
     }
 
     /// The mark behind which entries may be on the pending list.
@@ -122,5 +126,35 @@ impl ShardLog for RedisShardLog {
             Ok(Answered { value, .. }) => unreachable!("a trim is not answered with {value:?}"),
             Err(trouble) => outcome(Err(trouble)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RedisConfig;
+    use crate::dial::TcpDial;
+    use doorbuster_core::ids::{Epoch, Nonce, SaleId, ServerId};
+    use doorbuster_runtime::contract::clock::SteppedEnv;
+
+    #[tokio::test]
+    async fn a_read_under_way_does_not_take_the_mark_away() {
+        let servers = Servers::new(RedisConfig::default(), Arc::new(TcpDial), SteppedEnv::shared(1));
+        let log = RedisShardLog::new(servers, 1);
+        let shard = ShardId { sale: SaleId::parse("marked").unwrap(), k: 0 };
+        let fence = Fence { server: ServerId(1), epoch: Epoch(1), nonce: Nonce(1) };
+        let seen = Known { fence, given: Some(Seq(9)), acked: Seq(3) };
+        log.keep_known(shard, seen);
+        assert_eq!(log.take_given(shard, fence), Some(Seq(9)));
+        assert_eq!(log.take_given(shard, fence), None, "another read reads by place");
+        // Nobody is asked: there is no server.
+        assert_eq!(log.mark(shard, fence).await, Ok(Seq(3)));
+        log.keep_known(shard, Known { acked: Seq(7), ..seen });
+        log.keep_known(shard, Known { acked: Seq(5), ..seen });
+        assert_eq!(log.mark(shard, fence).await, Ok(Seq(7)), "a mark never goes back");
+        let later = Fence { epoch: Epoch(2), ..fence };
+        assert_eq!(log.take_given(shard, later), None);
+        log.keep_known(shard, Known { fence: later, given: None, acked: Seq(0) });
+        assert_eq!(log.mark(shard, later).await, Ok(Seq(0)), "another memory has its own");
     }
 }

@@ -3,11 +3,13 @@
 use crate::cache::{CHANNEL, read_announcement};
 use crate::connection::{RawConnection, TakePush};
 use crate::servers::Servers;
+use async_trait::async_trait;
 use doorbuster_core::call::Call as Attempt;
 use doorbuster_core::ids::{ProductId, Version};
 use doorbuster_core::rng::Rng;
 use doorbuster_lua::keys::cache_key;
 use doorbuster_runtime::drive::{Stop, spawn};
+use doorbuster_runtime::ports::cache::{Listen, Notice};
 use redis::{Pipeline, PushInfo, PushKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,21 +21,22 @@ use tokio::time::{sleep, timeout};
 /// told that it may have missed some.
 const NOTICES_MAX: usize = 4_096;
 
-/// What a listener hears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A product has this version now, and its floor stands.
-    Invalidated(ProductId, Version),
-    /// The subscription stands, or stands again: what was told before is lost.
-    Reconnected,
-}
+/// What was heard and not yet read.
+pub(crate) struct Heard(mpsc::Receiver<Notice>);
 
 /// Listens until it is told to stop or nobody reads what it hears.
-pub fn listen(servers: Arc<Servers>, stop: Stop) -> mpsc::Receiver<Notice> {
+pub(crate) fn listen(servers: Arc<Servers>, stop: Stop) -> Heard {
     let (notices, heard) = mpsc::channel(NOTICES_MAX);
     let listener = Listener { servers, notices, missed: Arc::new(AtomicBool::new(false)) };
     spawn(listener.run(stop));
-    heard
+    Heard(heard)
+}
+
+#[async_trait]
+impl Listen for Heard {
+    async fn next(&mut self) -> Option<Notice> {
+        self.0.recv().await
+    }
 }
 
 struct Listener {

@@ -3,10 +3,14 @@
 mod support;
 
 use doorbuster_core::database::rows::AckLevel;
+use doorbuster_redis::cache::RedisSharedCache;
 use doorbuster_redis::delay::RedisDelayQueue;
 use doorbuster_redis::log::RedisShardLog;
 use doorbuster_redis::servers::Servers;
-use doorbuster_runtime::contract::{LedgerAndLogs, Subject, delay_contract, ledger_contract, shard_log_contract};
+use doorbuster_runtime::contract::{
+    LedgerAndLogs, Subject, delay_contract, ledger_contract, shard_log_contract, shared_cache_contract,
+};
+use doorbuster_runtime::ports::cache::SharedCache;
 use doorbuster_runtime::ports::delay::DelayQueue;
 use doorbuster_runtime::ports::ledger::Ledger;
 use doorbuster_runtime::ports::shard_log::ShardLog;
@@ -45,6 +49,19 @@ async fn the_scripts_keep_the_contract_of_the_delay_queue() {
         Subject { port, clock: Arc::new(ServerClock(server.port)), keep: Box::new(server) }
     };
     delay_contract(make).await;
+}
+
+#[tokio::test]
+async fn the_scripts_keep_the_contract_of_the_shared_cache() {
+    if !there_is_a_server() {
+        return;
+    }
+    let make = async || {
+        let server = Server::start(SKIPPED).expect("there was one");
+        let port: Arc<dyn SharedCache> = Arc::new(RedisSharedCache::new(servers(config(&server))));
+        Subject { port, clock: Arc::new(ServerClock(server.port)), keep: Box::new(server) }
+    };
+    shared_cache_contract(make).await;
 }
 
 #[tokio::test]

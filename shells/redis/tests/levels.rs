@@ -27,7 +27,14 @@ async fn a_reservation_waits_for_a_replica() {
     replica.tell(&["REPLICAOF", "NO", "ONE"]);
     until("the replica is gone", || server.info().contains("connected_slaves:0")).await;
     let (first, late) = (vec![world.item(1, 1, &[(0, 1)])], vec![world.item(2, 1, &[(0, 1)])]);
+    let (user, id, strange) = (first[0].user.clone(), first[0].id, late[0].id);
     assert_eq!(ledger.reserve(shard, fence, first.clone()).await, Outcome::Unknown, "no replica has it");
+    assert_eq!(ledger.look_up(shard, user.clone(), id).await, Outcome::Unknown, "nor is anybody told of it");
+    assert_eq!(
+        ledger.look_up(shard, user.clone(), strange).await,
+        Outcome::Done(None),
+        "what is not there is not awaited"
+    );
     let refused = ledger.reserve(shard, fence, late).await;
     assert!(
         matches!(refused, Outcome::Done(replies) if matches!(replies[0], ItemReply::Refused(_))),
@@ -39,6 +46,14 @@ async fn a_reservation_waits_for_a_replica() {
         matches!(again, Outcome::Done(replies) if matches!(replies[0], ItemReply::Replayed(_))),
         "the key finds out"
     );
+    let mut found = Outcome::Unknown;
+    for _ in 0..support::LOOKS_MAX {
+        found = ledger.look_up(shard, user.clone(), id).await;
+        if found != Outcome::Unknown {
+            break;
+        }
+    }
+    assert!(matches!(found, Outcome::Done(Some(_))), "the replica has it now: {found:?}");
 }
 
 #[tokio::test]

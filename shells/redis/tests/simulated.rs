@@ -3,19 +3,18 @@
 mod support;
 
 use async_trait::async_trait;
-use doorbuster_core::cache::shared::Floored;
 use doorbuster_core::database::rows::AckLevel;
-use doorbuster_core::ids::{ProductId, Version};
-use doorbuster_core::outcome::Outcome;
-use doorbuster_redis::cache::SharedCache;
+use doorbuster_redis::cache::RedisSharedCache;
 use doorbuster_redis::config::RedisConfig;
 use doorbuster_redis::dial::{Address, ByteStream, Dial};
 use doorbuster_redis::log::RedisShardLog;
 use doorbuster_redis::servers::Servers;
-use doorbuster_redis::subscription::{Notice, listen};
 use doorbuster_runtime::contract::clock::SteppedEnv;
-use doorbuster_runtime::contract::{LedgerAndLogs, Subject, ledger_contract, shard_log_contract};
+use doorbuster_runtime::contract::{
+    LedgerAndLogs, Subject, ledger_contract, shard_log_contract, shared_cache_contract,
+};
 use doorbuster_runtime::env::SystemEnv;
+use doorbuster_runtime::ports::cache::SharedCache;
 use doorbuster_runtime::ports::ledger::Ledger;
 use doorbuster_sim::hosts::redis::{Identity, Mounted, RedisHost, SyncPolicy, serve};
 use std::cell::RefCell;
@@ -89,18 +88,10 @@ async fn the_simulated_server_keeps_the_contract_of_the_shards_logs() {
 }
 
 #[tokio::test]
-async fn a_listener_hears_the_simulated_server() {
-    let hearing = async {
-        let servers = start();
-        let (_stop, stopped) = tokio::sync::watch::channel(false);
-        let mut notices = listen(servers.clone(), stopped);
-        assert_eq!(notices.recv().await, Some(Notice::Reconnected));
-        let (cache, lamp) = (SharedCache::new(servers), ProductId::parse("lamp").expect("a name"));
-        let Outcome::Done(found) = cache.read(lamp).await else { panic!("a quiet server answers") };
-        assert_eq!(cache.fill(lamp, Version(1), b"bytes"[..].into(), found.at).await, Outcome::Done(()));
-        assert_eq!(cache.floor(lamp, Version(3)).await, Outcome::Done(Floored::Written));
-        assert_eq!(cache.announce(lamp, Version(3)).await, Outcome::Done(()));
-        assert_eq!(notices.recv().await, Some(Notice::Invalidated(lamp, Version(3))));
+async fn the_simulated_server_keeps_the_contract_of_the_shared_cache() {
+    let make = async || {
+        let port: Arc<dyn SharedCache> = Arc::new(RedisSharedCache::new(start()));
+        Subject { port, clock: SteppedEnv::shared(1), keep: Box::new(()) }
     };
-    LocalSet::new().run_until(hearing).await;
+    LocalSet::new().run_until(shared_cache_contract(make)).await;
 }

@@ -4,6 +4,7 @@
 //! its own: where time must pass, it asks the subject's clock, which a test may move and a real server needs to wait for.
 //! `Unknown` is an allowed answer everywhere: the suites ask again, as every caller must be able to.
 
+mod cache;
 mod changes;
 pub mod clock;
 mod delay;
@@ -16,6 +17,7 @@ mod shard_log;
 mod store;
 mod world;
 
+pub use cache::shared_cache_contract;
 pub use changes::{StoreAndChanges, changes_contract};
 pub use delay::delay_contract;
 pub use feed::{StoreAndFeed, feed_contract};

@@ -4,6 +4,7 @@
 //! implementation to it.
 
 pub mod admit;
+pub mod cache;
 pub mod changes;
 pub mod delay;
 pub mod feed;

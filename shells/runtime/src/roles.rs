@@ -2,9 +2,11 @@
 
 pub mod auditor;
 pub mod balancer;
+pub mod cache;
 pub mod follower;
 pub mod forwarder;
 pub mod intake;
+pub mod invalidator;
 pub mod keeper;
 pub mod lane;
 pub mod load;
@@ -15,6 +17,7 @@ pub mod settler;
 pub mod shard_log;
 pub mod shards;
 pub mod sweep;
+mod waiters;
 
 use crate::env::SharedEnv;
 use crate::ports::delay::DelayQueue;

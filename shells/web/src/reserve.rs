@@ -8,12 +8,12 @@ use crate::reply::{Reply, whole};
 use crate::stamp;
 use crate::token::Caller;
 use bytes::Bytes;
-use doorbuster_core::database::rows::SaleState;
-use doorbuster_core::database::tables::Reads;
+use doorbuster_core::database::rows::{Phase, SaleState};
 use doorbuster_core::ids::{Key, OrderId, SaleId, ShardId, UserId};
 use doorbuster_core::ledger::basket::{Basket, BasketError, Line};
 use doorbuster_core::ledger::page::Acceptance;
 use doorbuster_core::ledger::reserve::{ReserveItem, ReserveRefusal};
+use doorbuster_core::order::fate::Fate;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::time::Wall;
 use doorbuster_runtime::ports::admit::Admission;
@@ -207,11 +207,15 @@ async fn not_ready(api: &Api, known: &Known, order: OrderId, item: ReserveItem) 
     let wall = api.now().wall;
     match sale.row.state {
         SaleState::Closed => {
-            let rows = api.read(Reads { orders: [order].into(), ..Reads::default() }).await?;
+            let rows = api.read(Fate::reads(order)).await?;
+            // While its shard is open or drains, what was accepted may still be on its way to a row.
+            let phase = rows.shards.get(&order.shard).map(|row| row.phase);
+            let all_decided = matches!(phase, Some(Phase::Sealed | Phase::Opening | Phase::Closed));
             match rows.orders.get(&order).and_then(|row| row.origin.as_ref()) {
                 Some(origin) if origin.body == item.body => Ok(accepted(api, known, order, origin.acceptance)),
                 Some(_) => Ok(Slug::KeyReused.reply()),
-                None => Ok(Slug::Ended.reply()),
+                None if all_decided => Ok(Slug::Ended.reply()),
+                None => Ok(Slug::NotReady.reply()),
             }
         }
         SaleState::Draft => Ok(Slug::NotStarted.reply()),

@@ -90,9 +90,11 @@ async fn a_replay_is_byte_identical_even_when_sold_out_and_after_the_close() {
     served.admin().post("/admin/v1/sales/demo/close", &json!({})).await.expect(202);
     let shard = ShardId { sale: SaleId::parse("demo").unwrap(), k: 0 };
     served.admin().post("/admin/v1/sales/demo/shards/0/seal", &json!({})).await.expect(202);
-    served.world.end_epoch(shard);
     // A latch may be older than the close; it ages within a tenth of a second.
     served.world.pass_ms(100);
+    let draining = served.buyer("bob").reserve("demo", "k2", &wish("a", 1)).await.expect(503);
+    assert_eq!(draining.slug(), "not-ready", "what was accepted may still be on its way to a row");
+    served.world.end_epoch(shard);
     let third = ann.reserve("demo", "k1", &wish("a", 1)).await.expect(202);
     assert_eq!(first.body, third.body, "the order's row answers for its key");
     assert_eq!(ann.reserve("demo", "k1", &wish("a", 2)).await.expect(422).slug(), "key-reused");

@@ -30,13 +30,21 @@ const fn group(kinds: &'static [FaultKind], meets: &'static str) -> Group {
 
 /// Every kind, in one group.
 pub const GROUPS: &[Group] = &[
-    group(&[N1, N2, N5, N6, N8], "any message, on its way there or back"),
+    group(&[N1, N2, N5, N6], "any message, on its way there or back"),
+    group(
+        &[N8],
+        "messages of a process to the services that all share, its links to which stop one after the other: what is rare is seldom on the one link that stops",
+    ),
     group(&[N3, N4], "a request: a reply comes back on the connection that its request has opened"),
     group(&[N9], "a reply whose request has changed something: of a read, a lost reply is N6"),
     group(&[N7], "bytes that nobody reads"),
     group(&[P1, P4, P5, P6, P7, P8, C5, O3, O4], "a process, with what it has in hand"),
     group(&[P2], "a process that has just done one of several things"),
     group(&[P9], "partitions of which there are too few"),
+    group(
+        &[P10],
+        "instances that are more than one: it strikes once, at a time of its own, and does not wait for work",
+    ),
     group(&[C1, C2, C3, C6], "a clock: what a wrong one does shows in other cells only"),
     group(&[R1, R2], "a server's file: what was written since the last sync, or nothing"),
     group(&[R3, R4, C4], "a server's replica: what it has not got yet, or nothing"),
@@ -48,7 +56,8 @@ pub const GROUPS: &[Group] = &[
     group(&[K1, K11], "a record as it is appended"),
     group(&[K2], "a batch that stands, and whose publisher has not heard so"),
     group(&[K3], "a batch that does not stand yet"),
-    group(&[K4, K10], "records of a partition"),
+    group(&[K4], "the end of a partition: what was read last, or nobody has read yet"),
+    group(&[K10], "the beginning of a partition, of which somebody has not read yet what is removed"),
     group(&[K5], "the order between partitions"),
     group(&[K6, K7, K8, O5], "the place of a group of consumers"),
     group(&[K12], "a call to the broker"),
@@ -60,13 +69,15 @@ pub const GROUPS: &[Group] = &[
     group(&[E1, E2, E4], "a bulk on its way to the index"),
     group(&[E3], "a bulk that the index has taken"),
     group(&[E5], "a document that the index has taken"),
-    group(&[Q1, Q2, Q5], "the end of a process with a disk"),
+    group(&[Q1, Q2], "what a disk was given since its last sync, or nothing"),
+    group(&[Q5], "a step of the epoch ladder"),
     group(&[Q3], "a sync of a disk"),
     group(&[Q4], "an append to a disk"),
     group(&[U1, U2, U4, U5, U6, U7, U8, U9], "a buyer"),
     group(&[U3], "a buyer who knows nothing yet"),
     group(&[U10], "a request"),
     group(&[O1, O2], "a sale"),
+    group(&[O6], "a product"),
 ];
 
 /// Cells of a group that cannot be, each with its reason. A cell that is listed and was seen is an error.

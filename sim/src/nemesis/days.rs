@@ -1,6 +1,7 @@
 //! Plans of nine days: sales windows and search, with most of their trouble while somebody is awake.
 
 use super::further::{of_role, strike};
+use super::meetings;
 use crate::fault::FaultKind;
 use crate::plan::{Acknowledge, Plan, Setup, Strike, World};
 use crate::seed::Seed;
@@ -30,9 +31,11 @@ const OF_SERVICES: [FaultKind; 14] = [
 /// A plan of days.
 pub fn draw(seed: u64) -> Plan {
     let mut rng = Seed(seed).stream("nemesis/days/plan");
-    let setup = setup(&mut rng);
+    let mut setup = setup(&mut rng);
     let mut strikes = Vec::new();
     if rng.below(8) > 0 {
+        let begins: Vec<u64> = awake(Seed(seed)).into_iter().map(|(from_ms, _)| from_ms).collect();
+        meetings::draw(seed, &mut setup, &begins, &mut strikes);
         for (from_ms, for_ms) in awake(Seed(seed)) {
             for _ in 0..rng.below(3) {
                 let at_ms = from_ms + rng.below(for_ms);

@@ -68,7 +68,7 @@ fn of_services(rng: &mut Rng, span_ms: u64, strikes: &mut Vec<Strike>) {
 }
 
 /// A trouble of an edge with its caches: messages that are lost, links that are bad.
-fn of_cache(rng: &mut Rng, setup: &Setup, span_ms: u64) -> Strike {
+pub fn of_cache(rng: &mut Rng, setup: &Setup, span_ms: u64) -> Strike {
     let at_ms = 500 + rng.below(span_ms);
     let edges = u64::from(setup.instances.get("edge").copied().unwrap_or(1));
     let edge = format!("edge-{}", rng.below(edges));
@@ -119,5 +119,5 @@ pub fn of_role(rng: &mut Rng, setup: &Setup, role: &str, at_ms: u64) -> Strike {
 
 /// A strike in plain words.
 pub fn strike(at_ms: u64, fault: FaultKind, target: String, for_ms: u64, amount: u64) -> Strike {
-    Strike { at_ms, fault, target, for_ms, amount }
+    Strike { at_ms, fault, target, for_ms, amount, meets: None }
 }

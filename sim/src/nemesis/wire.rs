@@ -1,10 +1,12 @@
 //! Plans of the wire world: shorter sales, fewer buyers, and the kinds of trouble that its network and servers know.
 
-use super::{HABITS, ROLES, host, strike};
+use super::scale::Scale;
+use super::{HABITS, ROLES, edits, few, host, strike};
 use crate::fault::FaultKind;
-use crate::plan::{Acknowledge, Plan, Setup, Strike, World};
+use crate::plan::{Plan, Setup, Strike, World};
 use crate::seed::Seed;
 use doorbuster_core::rng::Rng;
+use std::collections::BTreeMap;
 
 /// The kinds that this world can do, with their families.
 const FAMILIES: [&[FaultKind]; 7] = [
@@ -73,7 +75,7 @@ const FAMILIES: [&[FaultKind]; 7] = [
 /// A plan of the wire world.
 pub fn draw(seed: u64) -> Plan {
     let mut rng = Seed(seed).stream("nemesis/wire");
-    let mut setup = setup(&mut rng);
+    let mut setup = SCALE.draw(&mut rng);
     let mut strikes = Vec::new();
     if rng.below(6) == 0 {
         strikes.extend(zombie(&mut rng, &mut setup));
@@ -90,44 +92,66 @@ pub fn draw(seed: u64) -> Plan {
         let chance = if habit == FaultKind::U8 { 12 } else { 3 };
         if rng.below(chance) == 0 {
             let amount = 100 + rng.below(500);
-            strikes.push(Strike { at_ms: 0, fault: habit, target: String::new(), for_ms: 0, amount });
+            strikes.push(Strike { at_ms: 0, fault: habit, target: String::new(), for_ms: 0, amount, meets: None });
         }
     }
+    edits::caches(&mut Seed(seed).stream("nemesis/wire/caches"), &mut setup, &mut strikes);
+    // Where there are caches, their edges are looked at one by one.
+    if !setup.instances.contains_key("invalidator") {
+        few::draw(&mut Seed(seed).stream("nemesis/wire/few"), &setup, 15_000, &mut strikes);
+    }
+    rare(&mut Seed(seed).stream("nemesis/wire/rare"), &mut setup, &mut strikes);
     strikes.sort();
     Plan { story: String::new(), seed, world: World::Wire, setup, strikes }
 }
 
-fn setup(rng: &mut Rng) -> Setup {
-    let shards = [1, 1, 1, 2][rng.below(4) as usize];
-    let skus = 1 + rng.below(2);
-    let buyers = 3 + rng.below(8) as u32;
-    let stock = (0..skus).map(|_| 1 + rng.below(u64::from(buyers))).collect();
-    let mut instances: std::collections::BTreeMap<String, u32> =
-        ROLES.into_iter().map(|role| (role.to_owned(), 1)).collect();
-    // Every host costs time: two of a kind here and there show what two of a kind can show.
+/// Moments that a short sale seldom comes to by itself.
+fn rare(rng: &mut Rng, setup: &mut Setup, strikes: &mut Vec<Strike>) {
+    let mut add = |at_ms, fault, amount| {
+        let target = String::new();
+        strikes.push(Strike { at_ms, fault, target, for_ms: 0, amount, meets: None });
+    };
+    match rng.below(16) {
+        // An epoch ends, and as soon as the next one sells it ends too.
+        0 => {
+            let mut at_ms = 2_500 + rng.below(2_000);
+            for _ in 0..3 + rng.below(2) {
+                add(at_ms, FaultKind::R11, 0);
+                at_ms += 5_000 + rng.below(3_000);
+            }
+        }
+        // Money comes when its order is gone, and units are left for another one.
+        1 => {
+            setup.hold_ms = 2_000;
+            setup.stock.iter_mut().for_each(|units| *units += 8);
+            add(0, FaultKind::U5, 800);
+            add(0, FaultKind::U6, 800);
+        }
+        _ => {}
+    }
+}
+
+const SCALE: Scale = Scale {
+    shards: &[1, 1, 1, 2],
+    skus_max: 2,
+    buyers: (3, 8),
+    instances,
+    surplus_of: 12,
+    holds: 5,
+    short_sale_ms: (15_000, 20_000),
+    arrivals_ms: (500, 6_000),
+    quick_us: (1_000, 5_000),
+    horizon_ms: 60_000,
+};
+
+/// Every host costs time: two of a kind here and there show what two of a kind can show.
+fn instances(rng: &mut Rng) -> BTreeMap<String, u32> {
+    let mut instances: BTreeMap<String, u32> = ROLES.into_iter().map(|role| (role.to_owned(), 1)).collect();
     for _ in 0..2 {
         let role = ROLES[rng.below(ROLES.len() as u64) as usize];
         instances.insert(role.to_owned(), 2);
     }
-    if rng.below(12) == 0 {
-        instances.insert(["intake", "reaper", "settler"][rng.below(3) as usize].to_owned(), 4);
-    }
-    let slow = rng.below(4) == 0;
-    Setup {
-        embedded: false,
-        acknowledge: [Acknowledge::Redis, Acknowledge::Redis, Acknowledge::Replica, Acknowledge::Log]
-            [rng.below(4) as usize],
-        shards,
-        stock,
-        limit: 1 + rng.below(3) as u32,
-        hold_ms: 2_000 + 1_000 * rng.below(5),
-        sale_ms: if rng.below(8) == 0 { 15_000 + rng.below(20_000) } else { 24 * 3_600_000 },
-        buyers: (0..buyers).collect(),
-        arrivals_ms: 500 + rng.below(6_000),
-        instances,
-        latency_us: if slow { (1_000, 60_000) } else { (1_000, 5_000) },
-        horizon_ms: 60_000,
-    }
+    instances
 }
 
 /// One of two that work under leases stands still until the other has its work, and goes on.
@@ -135,8 +159,14 @@ fn zombie(rng: &mut Rng, setup: &mut Setup) -> Vec<Strike> {
     let role = ["reaper", "reaper", "forwarder", "relay", "keeper"][rng.below(5) as usize];
     setup.instances.insert(role.to_owned(), 2);
     let for_ms = 11_000 + rng.below(6_000);
-    let strike =
-        |at_ms, fault, target: &str, for_ms, amount| Strike { at_ms, fault, target: target.to_owned(), for_ms, amount };
+    let strike = |at_ms, fault, target: &str, for_ms, amount| Strike {
+        at_ms,
+        fault,
+        target: target.to_owned(),
+        for_ms,
+        amount,
+        meets: None,
+    };
     if role != "reaper" {
         return vec![strike(3_000 + rng.below(18_000), FaultKind::P4, &format!("{role}-0"), for_ms, 0)];
     }

@@ -8,12 +8,13 @@ pub mod group;
 pub mod log;
 
 use super::conditions::Conditions;
-use super::{ServiceEffect, ServiceEvent, WAIT_MS};
+use super::{ServiceEffect, ServiceEvent, WAIT_MS, record_of};
 use crate::fault::FaultKind;
 use doorbuster_core::database::event::Event;
 use doorbuster_core::forwarder::{Producer, ProducerFenced};
+use doorbuster_core::ids::ShardId;
 use doorbuster_core::inbox::{NotAssigned, Offset, Partition};
-use doorbuster_core::ledger::entry::Intent;
+use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
 use doorbuster_core::machine::Machine;
 use doorbuster_core::oracle::probe::Probe;
 use doorbuster_core::rng::Rng;
@@ -172,6 +173,11 @@ impl Broker {
         self.logs.get(&(topic, partition))
     }
 
+    /// Shows the oracle, in the topic's place, what an embedded platform's own log has synced: nobody fetches it here.
+    pub fn mirror(&mut self, partition: Partition, intent: Intent) {
+        self.logs.entry((TopicId::Intents, partition)).or_default().push(Payload::Intent(intent));
+    }
+
     /// All partitions with records.
     pub fn logs(&self) -> impl Iterator<Item = (TopicId, Partition, &Log)> {
         self.logs.iter().map(|((topic, partition), log)| (*topic, *partition, log))
@@ -267,6 +273,7 @@ impl Broker {
             if let Intent::Entry(shard, entry) = &intent {
                 let probe = Probe::Published { shard: *shard, epoch: entry.epoch, seq: entry.seq };
                 out.push(ServiceEffect::Probed(probe));
+                report_reservations(*shard, entry, out);
             }
             self.append(TopicId::Intents, partition, Payload::Intent(intent), out);
         }
@@ -318,6 +325,7 @@ impl Broker {
                 let probe = Probe::EventPublished { order: order.id, version: order.version };
                 out.push(ServiceEffect::Probed(probe));
             }
+            out.push(ServiceEffect::Probed(Probe::RecordSent { record: record_of(&event) }));
             self.append(topic, partition, Payload::Event(event), out);
         }
         self.answer_fetches(now, None, out);
@@ -471,4 +479,12 @@ pub fn stage_of(request: &Request) -> &'static str {
         Request::SetAside { .. } => "a dead letter",
         Request::Attend { .. } | Request::Leave { .. } => "an attendance",
     }
+}
+
+/// What a durable log tells of an entry, beside its place.
+pub fn report_reservations<R>(shard: ShardId, entry: &Entry, out: &mut Vec<ServiceEffect<R>>) {
+    let EntryKind::Reserved(reservations) = &entry.kind else { return };
+    let (epoch, seq) = (entry.epoch, entry.seq);
+    let probe = |id| ServiceEffect::Probed(Probe::ReservationPublished { shard, epoch, seq, id });
+    out.extend(reservations.iter().map(|reservation| probe(reservation.id)));
 }

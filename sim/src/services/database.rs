@@ -19,13 +19,14 @@ use doorbuster_core::ids::{OrderId, ProductId, ShardId, SkuId};
 use doorbuster_core::inbox::Partition;
 use doorbuster_core::limits::LEASE_MS;
 use doorbuster_core::machine::Machine;
+use doorbuster_core::oracle::probe::Probe;
 use doorbuster_core::order::status::Status;
 use doorbuster_core::relay::partitions::{PartitionChange, PartitionRefusal, PartitionRow, StreamToken};
 use doorbuster_core::relay::{ChangePage, Place};
 use doorbuster_core::rng::Rng;
 use doorbuster_core::search::document::Document;
 use doorbuster_core::time::{Mono, Now, Wall};
-use report::{report, touched};
+use report::{report, report_appended, report_change, touched};
 use snapshot::{Scan, SnapshotAt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -235,7 +236,9 @@ impl Database {
             Request::KeepLease { partition, owner } => Reply::Lease(self.keep_lease(now.wall, partition, owner)),
             Request::ListReady { owner, limit } => Reply::Ready(self.stream.relayed.ready(owner, now.wall, limit)),
             Request::Change { owner, token, change } => {
-                Reply::Changed(self.stream.relayed.apply(owner, now.wall, token, &change))
+                let changed = self.stream.relayed.apply(owner, now.wall, token, &change);
+                report_change(token, &change, &changed, out);
+                Reply::Changed(changed)
             }
             Request::ListRings { partition, after, limit } => Reply::Rings(self.rings(partition, after, limit)),
             Request::ReadDocuments(products) => Reply::Documents(self.documents(now.wall, &products)),
@@ -324,7 +327,8 @@ impl Database {
         if tie && !decision.change.events.is_empty() {
             out.push(ServiceEffect::Bitten(FaultKind::D6, "a commit with events"));
         }
-        self.stream.append(now.wall, tie, &decision.change.events);
+        let places = self.stream.append(now.wall, tie, &decision.change.events);
+        report_appended(&places, &decision.change.events, out);
         out.push(ServiceEffect::Committed(Box::new(Commit { at: now.wall, before, decision })));
         self.answer_readers(now, out);
         Ok(reply)
@@ -386,6 +390,9 @@ impl Database {
         if self.conditions.bites(FaultKind::D8) {
             out.push(ServiceEffect::Bitten(FaultKind::D8, "records not relayed"));
             return out.push(ServiceEffect::Answered { call, reply: Reply::Unknown });
+        }
+        if let Some(parents) = self.stream.first_read(token) {
+            out.push(ServiceEffect::Probed(Probe::PartitionRead { partition: token, parents }));
         }
         let reader = Reader { token, from, limit, until: now.mono.after_ms(WAIT_MS) };
         match self.page(now, &reader, false, out) {
@@ -473,8 +480,8 @@ fn stage_of_command(command: &Command) -> &'static str {
 }
 
 impl Database {
-    /// Leases of forwarders are forgotten: two of them work at once.
-    pub fn forget_leases(&mut self) {
-        self.leases.clear();
+    /// Leases of forwarders are forgotten: two of them work at once, if there are two. Whether anybody held one.
+    pub fn forget_leases(&mut self) -> bool {
+        !std::mem::take(&mut self.leases).is_empty()
     }
 }

@@ -8,6 +8,7 @@ pub mod shared_cache;
 pub mod store;
 
 use super::conditions::Conditions;
+use super::embedded::{DurableReply, DurableRequest};
 use super::{ServiceEffect, ServiceEvent};
 use crate::fault::FaultKind;
 use crate::plan::Acknowledge;
@@ -68,6 +69,8 @@ pub enum Request {
     Complete(Vec<Completion>),
     /// Of the cache that all processes share.
     Cache(CacheRequest),
+    /// Of a server's own log, which only a server with a disk has.
+    Durable(DurableRequest),
 }
 
 /// What a server tells.
@@ -101,6 +104,8 @@ pub enum Reply {
     Recovered(usize),
     /// Of the shared cache.
     Cache(CacheReply),
+    /// Of a server's own log.
+    Durable(DurableReply),
     /// Of everything that has nothing to tell.
     Kept,
     /// Refused before anything happened: OOM, MISCONF, READONLY, LOADING, BUSY.
@@ -117,6 +122,12 @@ pub struct Node {
     /// An older copy, and the commands since.
     base: Store,
     trail: VecDeque<(Wall, Request)>,
+    /// How many of these a replica has confirmed: no promotion lacks them.
+    replicated: usize,
+    /// Whether a replica follows it; without one nothing can be confirmed.
+    pub has_replica: bool,
+    /// Whether it refuses reads too while it refuses commands: LOADING and BUSY do, OOM and MISCONF do not.
+    pub refuses_reads: bool,
     /// Whether copies are ever asked for.
     trails: bool,
     /// Whether it answers at all.
@@ -142,6 +153,9 @@ impl Node {
             store: Store::empty(identity),
             base: Store::empty(identity),
             trail: VecDeque::new(),
+            replicated: 0,
+            has_replica: true,
+            refuses_reads: false,
             trails,
             is_up: true,
             clock_ahead_ms: 0,
@@ -161,44 +175,33 @@ impl Node {
         if !self.is_up {
             return out.push(ServiceEffect::Dropped { call });
         }
-        if request.writes() && self.conditions.bites(FaultKind::R6) {
+        if (request.writes() || self.refuses_reads) && self.conditions.bites(FaultKind::R6) {
             out.push(ServiceEffect::Bitten(FaultKind::R6, request.stage()));
             return out.push(ServiceEffect::Answered { call, reply: Reply::Error });
         }
         let at = self.clock(now);
-        match &request {
-            Request::ReadLog { .. } => return self.read_log(now, call, request, out),
-            Request::Cache(asked) => {
-                let reply = self.share(at, asked, out);
-                out.push(ServiceEffect::Answered { call, reply });
+        if let Request::ReadLog { .. } = &request {
+            return self.read_log(now, call, request, out);
+        }
+        let reply =
+            if let Request::Cache(asked) = &request { self.share(at, asked, out) } else { self.run(at, &request, out) };
+        let level = if let Request::Reserve { level, .. } = &request { Some(*level) } else { None };
+        match (level, &request) {
+            (Some(Acknowledge::Log), Request::Reserve { shard, .. }) => {
+                self.hold_until_durable(now, call, *shard, reply, out);
             }
-            Request::Reserve { level: Acknowledge::Log, shard, .. } => {
-                let shard = *shard;
-                let reply = self.run(at, &request, out);
-                self.hold_until_durable(now, call, shard, reply, out);
+            // Too few replicas took it: it stands here all the same.
+            (Some(Acknowledge::Replica), _) if !self.has_replica => {
+                out.push(ServiceEffect::Answered { call, reply: Reply::Unknown });
             }
-            Request::Reserve { .. }
-            | Request::Settle { .. }
-            | Request::Withdraw { .. }
-            | Request::SetState { .. }
-            | Request::Seal { .. }
-            | Request::Load { .. }
-            | Request::Open { .. }
-            | Request::Inspect(_)
-            | Request::LookUp { .. }
-            | Request::Ack { .. }
-            | Request::Trim { .. }
-            | Request::Schedule(_)
-            | Request::Claim { .. }
-            | Request::Recover(_)
-            | Request::Complete(_) => {
-                let reply = self.run(at, &request, out);
-                out.push(ServiceEffect::Answered { call, reply });
-            }
+            _ => out.push(ServiceEffect::Answered { call, reply }),
         }
         if request.writes() {
             self.remember(at, request);
             self.answer_waits(now, out);
+        }
+        if level == Some(Acknowledge::Replica) && self.has_replica {
+            self.replicated = self.trail.len();
         }
     }
 
@@ -216,11 +219,17 @@ impl Node {
         self.trail.push_back((at, request));
         while self.trail.len() > TRAIL_MAX {
             let (at, request) = self.trail.pop_front().expect("it was just counted");
+            self.replicated = self.replicated.saturating_sub(1);
             self.base.run(at, &request, &mut Vec::new());
         }
     }
 
-    /// What a replica, or the file, has when the newest `lost` commands did not reach it; also how many it lacks.
+    /// What a replica has when the newest `lost` commands that nobody waited for did not reach it; also how many it lacks.
+    pub fn replica(&self, lost: usize) -> (Store, usize) {
+        self.copy(lost.min(self.trail.len() - self.replicated))
+    }
+
+    /// What the file has when the newest `lost` commands did not reach it; also how many it lacks.
     pub fn copy(&self, lost: usize) -> (Store, usize) {
         assert!(self.trails, "a plan without such faults keeps no copies");
         let kept = self.trail.len().saturating_sub(lost);
@@ -237,6 +246,8 @@ impl Node {
         self.base = store.clone();
         self.store = store;
         self.trail.clear();
+        self.replicated = 0;
+        self.has_replica = true;
         self.is_up = true;
         self.hang_up()
     }
@@ -247,6 +258,7 @@ impl Node {
         self.store = Store::empty(identity);
         self.base = self.store.clone();
         self.trail.clear();
+        self.replicated = 0;
     }
 
     /// It is gone: whoever waits for it learns nothing.
@@ -300,7 +312,8 @@ impl Request {
             | Request::Schedule(_)
             | Request::Claim { .. }
             | Request::Recover(_)
-            | Request::Complete(_) => true,
+            | Request::Complete(_)
+            | Request::Durable(_) => true,
         }
     }
 
@@ -320,6 +333,7 @@ impl Request {
             Request::Claim { .. } | Request::Recover(_) => "due, not claimed",
             Request::Complete(_) => "cancelled, not completed",
             Request::Cache(request) => request.stage(),
+            Request::Durable(request) => request.stage(),
         }
     }
 }

@@ -64,9 +64,9 @@ impl Provider {
         self.notices.len()
     }
 
-    /// Money that was taken and not given back.
-    pub fn keeps(&self, payment: PaymentId) -> bool {
-        self.succeeded.contains(&payment) && !self.refunded.contains_key(&payment)
+    /// Whether the money of this payment was taken.
+    pub fn took(&self, payment: PaymentId) -> bool {
+        self.succeeded.contains(&payment)
     }
 
     /// Payments whose money was taken.

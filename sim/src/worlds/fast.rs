@@ -10,8 +10,11 @@ mod catalog;
 pub(crate) mod clock;
 mod days;
 mod edge;
+mod embedded;
 mod failover;
 mod host;
+mod lost;
+mod meeting;
 mod message;
 pub(crate) mod network;
 mod rest;
@@ -34,8 +37,11 @@ use doorbuster_core::database::command::Command;
 use doorbuster_core::database::rows::{AckLevel, Currency, SaleState};
 use doorbuster_core::ids::ProductId;
 use doorbuster_core::ledger::shard::Window;
+use doorbuster_core::oracle::headline;
+use doorbuster_core::oracle::verdict::Check;
 use doorbuster_core::sale::command::{NewSale, NewSku, SaleCommand};
 use host::Host;
+pub use meeting::is_of_processes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::World;
 
@@ -79,6 +85,8 @@ pub struct Plants {
     pub no_invalidation: bool,
     /// The index takes documents of any version (zoo 40).
     pub any_version: bool,
+    /// The embedded log does not look whether a sync failed (zoo 57).
+    pub ignore_failed_sync: bool,
     /// Late money that went back long ago reserves once more when its event is delivered again.
     pub reserve_for_settled_money: bool,
 }
@@ -95,17 +103,26 @@ pub fn run_with(plan: &Plan, keep: Keep, plants: Plants) -> Report {
         Keep::Lines => Trace::kept(),
     };
     let mut world = World::new(plan, trace, plants);
+    if plan.setup.embedded && !cfg!(feature = "disk") {
+        world.count("left out: no disk in this build");
+        return report(world);
+    }
     world.search.takes_any_version = plants.any_version;
     // An assertion of the product is a finding like any other.
     let ran = catch_unwind(AssertUnwindSafe(|| drive(&mut world)));
     if let Err(panic) = ran {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        world.violate("panic", text.unwrap_or_else(|| "a panic without a text".to_owned()));
+        let text = text.unwrap_or_else(|| "a panic without a text".to_owned());
+        world.violate(headline::named_in(&text).map_or("panic", Check::id), text);
     }
+    report(world)
+}
+
+fn report(mut world: World) -> Report {
     let trace = std::mem::take(&mut world.trace);
     Report {
-        plan: plan.clone(),
+        plan: world.plan.as_ref().clone(),
         trace,
         ended_at_us: world.now_us,
         violation: world.violation.take(),
@@ -126,8 +143,9 @@ fn drive(world: &mut World) {
             world.hosts.push(Host::new(role, instance));
         }
     }
-    for host in 1..world.hosts.len() {
-        world.start_host(host);
+    match world.setup.embedded {
+        true => embedded::start(world),
+        false => (1..world.hosts.len()).for_each(|host| world.start_host(host)),
     }
     note_surplus(world);
     strikes::plan(world);

@@ -5,9 +5,14 @@ use crate::services::database::Commit;
 use doorbuster_core::database::event::Event;
 use doorbuster_core::database::rows::OrderRow;
 use doorbuster_core::database::tables::Rows;
-use doorbuster_core::ids::{Epoch, SaleId, Seq, ShardId, SkuId, UserId};
+use doorbuster_core::ids::{Epoch, Key, Nonce, OrderId, ReservationId, SaleId, Seq, ShardId, SkuId, UserId};
+use doorbuster_core::intake::Alarm;
 use doorbuster_core::ledger::shard::{Counter, ShardState};
+use doorbuster_core::oracle::headline;
+use doorbuster_core::oracle::history::Exchange;
 use doorbuster_core::oracle::probe::Probe;
+use doorbuster_core::oracle::safety::partitions::StreamOrder;
+use doorbuster_core::oracle::verdict::Check;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An invariant's id, and what was found.
@@ -27,6 +32,18 @@ pub struct Watch {
     live: BTreeMap<UserId, i64>,
     published: BTreeSet<(ShardId, Epoch, Seq)>,
     decided: BTreeSet<(ShardId, Epoch, Seq)>,
+    released: BTreeSet<(ShardId, Epoch, ReservationId)>,
+    /// Where the durable log has each reservation of each epoch.
+    logged: BTreeMap<(ShardId, Epoch, ReservationId), Seq>,
+    /// Entries of the durable log whose reservations are known.
+    told_entries: BTreeSet<(ShardId, Epoch, Seq)>,
+    /// Where each key was accepted in each epoch, as its buyer was told.
+    accepted: BTreeMap<(UserId, Key, Epoch), Seq>,
+    /// Acceptances that an event has told of as lost.
+    told_lost: BTreeSet<(OrderId, (Epoch, Seq))>,
+    /// How the outbox's change stream is read.
+    stream: StreamOrder,
+    opened: BTreeSet<(ShardId, Epoch, Nonce)>,
     /// Memories that were rolled back: what they end once more is not ended twice.
     pub rolled_back: BTreeSet<(ShardId, Epoch)>,
 }
@@ -43,24 +60,39 @@ impl Watch {
             live: BTreeMap::new(),
             published: BTreeSet::new(),
             decided: BTreeSet::new(),
+            released: BTreeSet::new(),
+            logged: BTreeMap::new(),
+            told_entries: BTreeSet::new(),
+            accepted: BTreeMap::new(),
+            told_lost: BTreeSet::new(),
+            stream: StreamOrder::default(),
+            opened: BTreeSet::new(),
             rolled_back: BTreeSet::new(),
         }
     }
 
     /// Something was reported; `stale` by a server that is not in charge.
     pub fn report(&mut self, probe: Probe, stale: bool) -> Option<Broken> {
-        let mut broken = None;
+        let mut broken = Vec::new();
         match &probe {
             Probe::Published { shard, epoch, seq } => drop(self.published.insert((*shard, *epoch, *seq))),
+            Probe::ReservationPublished { shard, epoch, seq, id } => {
+                self.told_entries.insert((*shard, *epoch, *seq));
+                let first = *self.logged.entry((*shard, *epoch, *id)).or_insert(*seq);
+                if first != *seq {
+                    let what = format!("{shard}.{id} was accepted at {first:?} and at {seq:?} of epoch {}", epoch.0);
+                    broken.push((Check::S15, what));
+                }
+            }
             Probe::EntryDecided { shard, epoch, seq, .. } => drop(self.decided.insert((*shard, *epoch, *seq))),
             Probe::EntryAcked { shard, epoch, seq } if !self.published.contains(&(*shard, *epoch, *seq)) => {
                 let what = format!("entry {}-{} of {shard} was acknowledged before it was durable", epoch.0, seq.0);
-                broken = Some(("S10", what));
+                broken.push((Check::S10, what));
             }
             Probe::OffsetCommitted { shard, epoch, seq } if !self.decided.contains(&(*shard, *epoch, *seq)) => {
                 let what =
                     format!("the offset behind entry {}-{} of {shard} was kept before its effects", epoch.0, seq.0);
-                broken = Some(("S10", what));
+                broken.push((Check::S10, what));
             }
             // The old primary's queue and pages are not the platform's any more.
             Probe::TaskScheduled { .. } | Probe::Claimed { .. } | Probe::Recovered { .. } | Probe::Completed { .. }
@@ -71,13 +103,25 @@ impl Watch {
             Probe::UnitsReleased { shard, epoch, .. } if stale || self.rolled_back.contains(&(*shard, *epoch)) => {
                 return None;
             }
+            Probe::UnitsReleased { shard, epoch, id } => {
+                if !self.released.insert((*shard, *epoch, *id)) {
+                    broken.push((Check::S7, format!("{shard}.{id} was given back twice in epoch {}", epoch.0)));
+                }
+            }
+            Probe::RecordAppended { .. }
+            | Probe::RecordSent { .. }
+            | Probe::PartitionRead { .. }
+            | Probe::PartitionMarked { .. }
+            | Probe::PartitionFinished { .. } => {
+                let misread = self.stream.absorb(&probe);
+                broken.extend(misread.map(|(token, what)| (Check::S19, format!("partition {} {what}", token.0))));
+            }
             Probe::EntryAcked { .. }
             | Probe::OffsetCommitted { .. }
             | Probe::OrderMoved { .. }
             | Probe::OutboxInserted { .. }
             | Probe::EventPublished { .. }
             | Probe::EventApplied { .. }
-            | Probe::UnitsReleased { .. }
             | Probe::TaskScheduled { .. }
             | Probe::Claimed { .. }
             | Probe::Recovered { .. }
@@ -85,10 +129,19 @@ impl Watch {
             | Probe::EpochOpened { .. } => {}
         }
         self.probes.push(probe);
-        broken
+        named(broken)
     }
 
-    /// A transaction was committed, and these are all rows after it: I1, I2, I3, S1, S3, S6, S9 on what it touched.
+    /// A client was told something: S15 of one epoch, in which no key is free again once it was accepted.
+    pub fn told(&mut self, user: &UserId, exchange: &Exchange) -> Option<Broken> {
+        let Exchange::Reserve { key, answer, .. } = exchange else { return None };
+        let (epoch, seq) = answer.accepted()?.place()?;
+        let first = *self.accepted.entry((user.clone(), *key, epoch)).or_insert(seq);
+        let what = || format!("{user}, key {key}: accepted at {}-{}, and at {}-{}", epoch.0, first.0, epoch.0, seq.0);
+        (first != seq).then(|| ("S15", what()))
+    }
+
+    /// A transaction was committed, and these are all rows after it: I1, I2, I3, S1, S3, S4, S6, S9, S25 on what it touched.
     pub fn committed(&mut self, commit: &Commit, rows: &Rows) -> Option<Broken> {
         let mut broken = Vec::new();
         let change = &commit.decision.change;
@@ -99,17 +152,19 @@ impl Watch {
             self.count(Some(order), 1);
             let live = self.live.get(&order.user).copied().unwrap_or(0);
             if live > i64::from(self.limit) {
-                broken.push(("S3", format!("{} holds {live} units, the limit is {}", order.user, self.limit)));
+                broken.push((Check::S3, format!("{} holds {live} units, the limit is {}", order.user, self.limit)));
             }
         }
+        broken.extend(self.phantom(commit));
+        self.follow_losses(commit, rows, &mut broken);
         broken.extend(self.unaccounted(commit, rows));
         for ((shard, sku), row) in &change.rows.stock {
             let held = self.held.get(&(*shard, *sku)).copied().unwrap_or(0);
             if row.consumed > row.granted {
-                broken.push(("I1", format!("{shard}, {sku}: {row:?}")));
+                broken.push((Check::I1, format!("{shard}, {sku}: {row:?}")));
             }
             if held != row.consumed as i64 {
-                broken.push(("I3", format!("{shard}, {sku}: consumed {}, orders hold {held}", row.consumed)));
+                broken.push((Check::I3, format!("{shard}, {sku}: consumed {}, orders hold {held}", row.consumed)));
             }
             broken.extend(self.total(rows, *sku));
         }
@@ -120,14 +175,53 @@ impl Watch {
             let before = commit.before.shards.get(shard);
             let back = before.is_some_and(|before| (before.epoch, before.cursor) > (row.epoch, row.cursor));
             if back {
-                broken.push(("S26", format!("{shard} goes back from {before:?} to {row:?}")));
+                broken.push((Check::S26, format!("{shard} goes back from {before:?} to {row:?}")));
             }
         }
-        broken.into_iter().next()
+        named(broken)
+    }
+
+    /// S25 of what events tell: an acceptance that is told as lost is no order at its place, neither now nor later.
+    fn follow_losses(&mut self, commit: &Commit, rows: &Rows, broken: &mut Vec<headline::Broken>) {
+        let change = &commit.decision.change;
+        for event in &change.events {
+            let Event::ReservationLost { order, epoch, seq, .. } = event else { continue };
+            self.told_lost.insert((*order, (*epoch, *seq)));
+            if rows.orders.get(order).and_then(place_of) == Some((*epoch, *seq)) {
+                let what = format!("{order} is told as lost at {}-{}, and is the order of that entry", epoch.0, seq.0);
+                broken.push((Check::S25, what));
+            }
+        }
+        for order in change.rows.orders.values().filter(|order| !commit.before.orders.contains_key(&order.id)) {
+            let Some((epoch, seq)) = place_of(order) else { continue };
+            if self.told_lost.contains(&(order.id, (epoch, seq))) {
+                let what = format!("{} was told as lost at {}-{}, and becomes that order", order.id, epoch.0, seq.0);
+                broken.push((Check::S25, what));
+            }
+        }
+    }
+
+    /// Whether nobody has looked at this memory since it began to sell: then its pages are worth a scan.
+    pub fn is_new(&mut self, state: ShardState, memory: (ShardId, Epoch, Nonce)) -> bool {
+        matches!(state, ShardState::Open | ShardState::Stopped) && self.opened.insert(memory)
+    }
+
+    /// S4 as orders are made: each stems from a reservation in the entry that it names. Of an entry whose
+    /// reservations are not known nothing can be said.
+    fn phantom(&self, commit: &Commit) -> Option<headline::Broken> {
+        let orders = commit.decision.change.rows.orders.values();
+        let mut fresh = orders.filter(|order| !commit.before.orders.contains_key(&order.id));
+        fresh.find_map(|order| {
+            let (shard, (epoch, seq)) = (order.id.shard, place_of(order)?);
+            let is_told = self.told_entries.contains(&(shard, epoch, seq));
+            let stems = self.logged.get(&(shard, epoch, order.id.reservation)) == Some(&seq);
+            let what = || format!("{} is no reservation of entry {}-{}", order.id, epoch.0, seq.0);
+            (is_told && !stems).then(|| (Check::S4, what()))
+        })
     }
 
     /// I3 where an order was written and its stock row was not: the units that it holds stand in no sum.
-    fn unaccounted(&self, commit: &Commit, rows: &Rows) -> Option<Broken> {
+    fn unaccounted(&self, commit: &Commit, rows: &Rows) -> Option<headline::Broken> {
         let change = &commit.decision.change;
         let lines = |order: &OrderRow| {
             let shard = order.id.shard;
@@ -140,7 +234,7 @@ impl Watch {
             let held = self.held.get(&place).copied().unwrap_or(0);
             let consumed = rows.stock.get(&place).map_or(0, |row| row.consumed as i64);
             let what = || format!("{}, {}: consumed {consumed}, orders hold {held}", place.0, place.1);
-            (held != consumed).then(|| ("I3", what()))
+            (held != consumed).then(|| (Check::I3, what()))
         })
     }
 
@@ -153,7 +247,7 @@ impl Watch {
     }
 
     /// I2 and S1 of one SKU over all shards.
-    fn total(&self, rows: &Rows, sku: SkuId) -> Option<Broken> {
+    fn total(&self, rows: &Rows, sku: SkuId) -> Option<headline::Broken> {
         let row = rows.skus.get(&(self.sale, sku))?;
         let (mut granted, mut held) = (0, 0);
         for k in 0..self.shards {
@@ -163,23 +257,44 @@ impl Watch {
         }
         if granted + row.pool != row.total {
             let what = format!("{sku}: granted {granted} + pool {} is not total {}", row.pool, row.total);
-            return Some(("I2", what));
+            return Some((Check::I2, what));
         }
         let oversold = held > row.total as i64;
-        oversold.then(|| ("S1", format!("orders hold {held} of {} units of {sku}", row.total)))
+        oversold.then(|| (Check::S1, format!("orders hold {held} of {} units of {sku}", row.total)))
     }
 }
 
-fn moved(before: Option<&OrderRow>, order: &OrderRow, events: &[Event]) -> Option<Broken> {
+/// Where an order's acceptance stands in the log; nowhere when its key was given up.
+fn place_of(order: &OrderRow) -> Option<(Epoch, Seq)> {
+    order.origin.as_ref().map(|origin| (origin.acceptance.epoch, origin.acceptance.seq))
+}
+
+fn named(broken: Vec<headline::Broken>) -> Option<Broken> {
+    headline::name(broken).map(|(check, what)| (check.id(), what))
+}
+
+fn moved(before: Option<&OrderRow>, order: &OrderRow, events: &[Event]) -> Option<headline::Broken> {
     let told = events.iter().any(|event| matches!(event, Event::OrderChanged(row) if row == order));
     if !told {
-        return Some(("S9", format!("{} changed without an event", order.id)));
+        return Some((Check::S9, format!("{} changed without an event", order.id)));
     }
     let before = before?;
     if before.status != order.status && before.status.step(order.status).is_err() {
-        return Some(("S6", format!("{} went from {:?} to {:?}", order.id, before.status, order.status)));
+        return Some((Check::S6, format!("{} went from {:?} to {:?}", order.id, before.status, order.status)));
     }
-    (order.version <= before.version).then(|| ("S11", format!("{} changed under one version", order.id)))
+    (order.version <= before.version).then(|| (Check::S11, format!("{} changed under one version", order.id)))
+}
+
+/// The promise that is broken when intake meets this; where the alarm says no more, it is called by its name.
+pub fn shown_by(alarm: &Alarm) -> &'static str {
+    match alarm {
+        // The same key was accepted at a second place, though its first acceptance is an order.
+        Alarm::AlreadyAlive(_) => "S15",
+        Alarm::EpochFromNowhere(..) => "S26",
+        // A later entry is in the durable log and this one is not: the shard's log was carried over with a hole in it.
+        Alarm::Gap(..) => "L1",
+        Alarm::LedgerBroken(..) => "alarm",
+    }
 }
 
 /// I4 and S2 of one memory.
@@ -192,12 +307,17 @@ pub fn memory(
         return None;
     }
     counters.into_iter().find_map(|(sku, counter)| {
-        let sound = counter.available <= counter.granted && counter.live <= counter.granted;
         let whole = counter.available.checked_add(counter.live) == Some(counter.granted);
+        let sound = counter.available <= counter.granted && counter.live <= counter.granted;
+        // Below zero, or more live than there is: more units were taken than given. A free one too many was given twice.
+        let overdrawn = i64::try_from(counter.available).is_err() || counter.live > counter.granted;
+        let what = format!("{shard}, {sku}: {counter:?}");
         match (sound, whole) {
-            (false, _) => Some(("S2", format!("{shard}, {sku}: {counter:?}"))),
-            (true, false) if state != ShardState::Sealed => Some(("I4", format!("{shard}, {sku}: {counter:?}"))),
-            (true, _) => None,
+            (true, true) => None,
+            (false, _) if overdrawn => Some(("S2", what)),
+            (false, false) => Some(("I4", format!("{what} (also broken: S2)"))),
+            (false, true) => Some(("S2", what)),
+            (true, false) => Some(("I4", what)),
         }
     })
 }

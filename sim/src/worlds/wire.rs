@@ -6,6 +6,8 @@
 
 mod answer;
 mod buyer;
+mod catalog;
+mod crowd;
 mod failover;
 mod http;
 mod link;
@@ -19,6 +21,7 @@ mod roles;
 pub mod rpc;
 mod scene;
 mod service;
+mod shopping;
 mod stage;
 mod stream;
 mod strikes;
@@ -31,6 +34,7 @@ use crate::services::broker::PARTITIONS;
 use crate::trace::Trace;
 use crate::worlds::fast::Keep;
 use crate::worlds::fast::clock::BEGIN;
+use crate::worlds::fast::roles::instances;
 use doorbuster_core::database::command::Command;
 use doorbuster_core::database::rows::{AckLevel, Currency, SaleState};
 use doorbuster_core::ids::ProductId;
@@ -52,6 +56,7 @@ pub fn run(plan: &Plan, keep: Keep) -> Report {
     prepare_sale(&mut world);
     note_surplus(&world);
     strikes::plan(&mut world);
+    shopping::plan(&mut world);
     drive(&mut world);
     let ended_at_us = world.now_us();
     let mut state = world.scene.state();
@@ -67,7 +72,8 @@ pub fn run(plan: &Plan, keep: Keep) -> Report {
 
 fn drive(world: &mut World) {
     let last_ms = world.plan.strikes.iter().map(|strike| strike.at_ms + strike.for_ms).max().unwrap_or(0);
-    let (horizon_us, last_us) = (world.plan.setup.horizon_ms * 1000, last_ms.max(OPENS_MS) * 1000);
+    let catalog_ms = if world.catalog.is_on { shopping::CATALOG_MS } else { 0 };
+    let (horizon_us, last_us) = (world.plan.setup.horizon_ms * 1000, last_ms.max(OPENS_MS).max(catalog_ms) * 1000);
     while world.now_us() < horizon_us && !world.is_broken() {
         // When nobody wants anything any more and nothing is to go wrong, the rest of the time shows nothing new.
         if world.now_us() > last_us && world.crowd.is_quiet() {
@@ -82,8 +88,8 @@ fn drive(world: &mut World) {
 
 /// A group with more members than partitions leaves some of them without any (P9).
 fn note_surplus(world: &World) {
-    for group in rest::GROUPS {
-        let members = world.plan.setup.instances.get(group.role()).copied().unwrap_or(1);
+    for group in world.groups() {
+        let members = instances(&world.plan.setup, group.role());
         if members > PARTITIONS {
             let mut state = world.scene.state();
             state.faults.inject(FaultKind::P9);

@@ -6,6 +6,7 @@
 use super::Mutant;
 use crate::plan::World;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +15,8 @@ pub struct Scratch {
     tree: PathBuf,
     target: PathBuf,
     binaries: PathBuf,
+    /// Held until this is dropped: two hunts in one copy would find each other's bugs.
+    _turn: File,
 }
 
 impl Scratch {
@@ -21,11 +24,13 @@ impl Scratch {
     /// times tell the compiler that nothing changed.
     ///
     /// # Errors
-    /// When git cannot list the files, or one cannot be copied.
+    /// When git cannot list the files, one cannot be copied, or the turn of this hunt cannot be waited for.
     pub fn of(root: &Path) -> Result<Scratch, String> {
         let zoo = root.join("target/zoo");
-        let scratch = Scratch { tree: zoo.join("tree"), target: zoo.join("target"), binaries: zoo.join("bin") };
-        std::fs::create_dir_all(&scratch.binaries).map_err(|error| format!("{}: {error}", zoo.display()))?;
+        let (tree, target, binaries) = (zoo.join("tree"), zoo.join("target"), zoo.join("bin"));
+        std::fs::create_dir_all(&binaries).map_err(|error| format!("{}: {error}", zoo.display()))?;
+        let turn = wait_for_turn(&zoo.join("turn")).map_err(|error| format!("{}: {error}", zoo.display()))?;
+        let scratch = Scratch { tree, target, binaries, _turn: turn };
         let files = listed(root)?;
         for file in &files {
             copy(&root.join(file), &scratch.tree.join(file))?;
@@ -34,11 +39,12 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// Plants a bug, builds the simulator with it, and takes the bug out again. Returns the program.
+    /// Plants a bug, builds the simulator with it, and takes the bug out again. Returns the program. With the disk it has the
+    /// embedded platform, which takes longer to build.
     ///
     /// # Errors
     /// When the bug no longer applies or does not compile; says which text or what the compiler said.
-    pub fn build(&self, mutant: &Mutant) -> Result<PathBuf, String> {
+    pub fn build(&self, mutant: &Mutant, with_disk: bool) -> Result<PathBuf, String> {
         let mut clean: Vec<(PathBuf, String)> = Vec::new();
         let mut planted = Ok(());
         for edit in &mutant.edits {
@@ -52,7 +58,7 @@ impl Scratch {
                 break;
             }
         }
-        let built = planted.and_then(|()| self.compile(mutant));
+        let built = planted.and_then(|()| self.compile(mutant, with_disk));
         // Backwards: a file that was edited twice ends as it was before the first.
         for (file, text) in clean.iter().rev() {
             write(file, text)?;
@@ -60,13 +66,14 @@ impl Scratch {
         built
     }
 
-    fn compile(&self, mutant: &Mutant) -> Result<PathBuf, String> {
+    fn compile(&self, mutant: &Mutant, with_disk: bool) -> Result<PathBuf, String> {
         let id = &mutant.id;
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
         command.args(["build", "--quiet", "--locked", "-p", "doorbuster-sim", "--bin", "sim"]);
         match mutant.world {
+            World::Fast if with_disk => command.args(["--no-default-features", "--features", "disk"]),
             World::Fast => command.arg("--no-default-features"),
             World::Wire => &mut command,
         };
@@ -93,6 +100,16 @@ impl Scratch {
         }
         Ok(())
     }
+}
+
+/// Returns when no other process hunts in this copy.
+fn wait_for_turn(path: &Path) -> std::io::Result<File> {
+    let file = File::create(path)?;
+    if file.try_lock().is_err() {
+        eprintln!("another hunt is under way: this one waits for it");
+        file.lock()?;
+    }
+    Ok(file)
 }
 
 /// What belongs to the repository: committed, or new and not ignored.

@@ -65,8 +65,9 @@ fn a_message_reaches_those_who_listen_now_and_nobody_later() {
     let outputs = client.host.receive(listener, &encode_request(&["GET", "a"]), at(0));
     let refused = answer(&outputs, listener).expect("an answer");
     assert!(matches!(refused, Reply::Error(text) if text.starts_with("ERR Can't execute 'get': only ")));
-    client.host.disconnect(listener);
+    assert_eq!(client.host.cut_subscribers(), 1, "who listens is cut off, and nobody else");
     assert_eq!(client.ask(&["PUBLISH", "c", "late"]), Reply::Integer(0));
+    assert_eq!(client.host.cut_subscribers(), 0);
 }
 
 #[test]

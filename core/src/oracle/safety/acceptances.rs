@@ -116,8 +116,20 @@ pub fn same_key_same_answer(case: &Case<'_>) -> Checked {
             });
             break;
         }
+        for accepted in clicks.iter().filter_map(|click| click.answer.accepted()) {
+            if let Some((told, own)) = second_place(case, id, accepted) {
+                findings.add(format_args!("{user}, key {key}"), format!("was accepted at {told:?} and at {own:?}"));
+            }
+        }
     }
     findings.judge()
+}
+
+/// Where this acceptance stands and where the key's order stems from, if both were accepted and neither was lost before
+/// the other: an epoch that ends frees a lost key for the later ones, and nothing else does.
+fn second_place(case: &Case<'_>, id: OrderId, accepted: &Accepted) -> Option<((Epoch, Seq), (Epoch, Seq))> {
+    let (told, own) = (accepted.place()?, case.audit().orders.get(&id)?.place()?);
+    (accepted.id == id && own != told && own.0 <= told.0).then_some((told, own))
 }
 
 fn contradiction(

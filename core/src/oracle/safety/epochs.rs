@@ -28,11 +28,17 @@ pub fn open_once_and_closed_take_nothing(case: &Case<'_>) -> Checked {
                 });
             }
             Probe::Published { .. }
+            | Probe::ReservationPublished { .. }
             | Probe::EntryAcked { .. }
             | Probe::OffsetCommitted { .. }
             | Probe::OrderMoved { .. }
             | Probe::OutboxInserted { .. }
             | Probe::EventPublished { .. }
+            | Probe::RecordAppended { .. }
+            | Probe::RecordSent { .. }
+            | Probe::PartitionRead { .. }
+            | Probe::PartitionMarked { .. }
+            | Probe::PartitionFinished { .. }
             | Probe::EventApplied { .. }
             | Probe::UnitsReleased { .. }
             | Probe::TaskScheduled { .. }

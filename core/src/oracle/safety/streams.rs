@@ -3,7 +3,7 @@
 use crate::ids::{Epoch, OrderId, Seq, ShardId, Version};
 use crate::oracle::judge::Case;
 use crate::oracle::probe::Probe;
-use crate::oracle::verdict::{Checked, Findings};
+use crate::oracle::verdict::{Checked, Findings, Missing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// S9: a change has an outbox row and the row a change; an event is published only of a row, and at rest of every row.
@@ -68,5 +68,6 @@ pub fn versions_only_rise(case: &Case<'_>) -> Checked {
             format!("reader {reader} put version {} over {before:?}", version.0)
         });
     }
-    findings.judge()
+    // Of readers that tell nothing nothing is known.
+    if newest.is_empty() { Err(Missing("what readers made of events".to_owned())) } else { findings.judge() }
 }

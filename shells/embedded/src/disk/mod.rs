@@ -4,7 +4,7 @@ mod directory;
 mod model;
 
 pub use directory::{Directory, LockError};
-pub use model::ModelDisk;
+pub use model::{ModelDisk, Trouble};
 
 use std::io;
 

@@ -14,6 +14,17 @@ pub struct ModelDisk {
     state: Mutex<State>,
 }
 
+/// What a disk with faults did instead of what it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The process was killed in an operation.
+    Killed,
+    /// A sync did not take the pages.
+    SyncFailed,
+    /// There was no room.
+    Full,
+}
+
 #[derive(Debug, Default)]
 struct State {
     files: Vec<Content>,
@@ -23,9 +34,13 @@ struct State {
     names_pending: Vec<BTreeMap<String, usize>>,
     syncs: u64,
     fail_sync_at: Option<u64>,
+    /// Syncs that failed since the start or restart.
+    syncs_failed: u64,
+    hides_failures: bool,
     capacity_bytes: Option<usize>,
     operations: u64,
     stop_at: Option<u64>,
+    trouble: Option<Trouble>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -53,6 +68,8 @@ impl ModelDisk {
         state.capacity_bytes = None;
         state.operations = 0;
         state.syncs = 0;
+        state.syncs_failed = 0;
+        state.trouble = None;
     }
 
     /// The power goes. `draw(bound)` returns a number below `bound` and decides which unsynced sectors, bytes and names survive.
@@ -75,6 +92,16 @@ impl ModelDisk {
     pub fn fail_sync(&self, nth: u64) {
         let mut state = self.state();
         state.fail_sync_at = Some(state.syncs + nth);
+    }
+
+    /// From now on a sync that fails says that it did not: what a caller sees that does not look.
+    pub fn hide_failures(&self) {
+        self.state().hides_failures = true;
+    }
+
+    /// The number of syncs that failed since the start or restart.
+    pub fn syncs_failed(&self) -> u64 {
+        self.state().syncs_failed
     }
 
     /// The process is killed in its n-th operation from now on, counted from 0: a killed append has written half of
@@ -107,6 +134,11 @@ impl ModelDisk {
         let state = self.state();
         let content = |file: &usize| state.files[*file].cached.clone();
         state.names.iter().map(|(name, file)| (name.clone(), content(file))).collect()
+    }
+
+    /// The last thing that went wrong since the start or restart.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.state().trouble
     }
 
     /// The number of operations that change the disk since the start or restart.
@@ -157,6 +189,9 @@ impl State {
     fn stops(&mut self) -> bool {
         let stopped = self.stop_at.is_some_and(|at| self.operations >= at);
         self.operations += 1;
+        if stopped {
+            self.trouble = Some(Trouble::Killed);
+        }
         stopped
     }
 
@@ -201,7 +236,11 @@ impl Disk for ModelDisk {
         let free = state.capacity_bytes.map_or(usize::MAX, |capacity| capacity.saturating_sub(used));
         let fits = bytes.len().min(free);
         state.files[file].cached.extend_from_slice(&bytes[..fits]);
-        if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if fits < bytes.len() {
+            state.trouble = Some(Trouble::Full);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {
@@ -214,6 +253,11 @@ impl Disk for ModelDisk {
         if state.fail_sync_at == Some(state.syncs) {
             let content = &mut state.files[file];
             content.dirty_from = content.cached.len();
+            state.syncs_failed += 1;
+            if state.hides_failures {
+                return Ok(());
+            }
+            state.trouble = Some(Trouble::SyncFailed);
             return Err(io::Error::other("the device did not take the pages"));
         }
         state.files[file].sync();

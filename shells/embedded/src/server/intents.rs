@@ -55,16 +55,20 @@ impl LogIntents {
             let _ = self.calls.send(Call::Purge(next.0)).await;
         }
     }
+}
 
-    fn read(&self, from: Offset, limit: usize) -> Result<Vec<Record<Intent>>, LogError> {
-        let from = Position(from.0).max(self.reader.first(PARTITION));
-        let records = self.reader.read(PARTITION, from, POLL_BYTES_MAX)?;
-        let parse = |record: crate::log::Record| match postcard::from_bytes(&record.payload) {
-            Ok(intent) => Record::Delivered(Offset(record.position.0), intent),
-            Err(_) => Record::Undecodable(Offset(record.position.0)),
-        };
-        Ok(records.into_iter().take(limit).map(parse).collect())
-    }
+/// Synced records from a position on, as intake takes them: at most `limit`, and what was purged is passed over.
+///
+/// # Errors
+/// [`LogError::Damaged`] and [`LogError::Io`] from the disk; nothing is known of the records then.
+pub fn read_intents(reader: &LogReader, from: Offset, limit: usize) -> Result<Vec<Record<Intent>>, LogError> {
+    let from = Position(from.0).max(reader.first(PARTITION));
+    let records = reader.read(PARTITION, from, POLL_BYTES_MAX)?;
+    let parse = |record: crate::log::Record| match postcard::from_bytes(&record.payload) {
+        Ok(intent) => Record::Delivered(Offset(record.position.0), intent),
+        Err(_) => Record::Undecodable(Offset(record.position.0)),
+    };
+    Ok(records.into_iter().take(limit).map(parse).collect())
 }
 
 #[async_trait]
@@ -81,7 +85,7 @@ impl Intents for LogIntents {
     ) -> Outcome<Vec<Record<Intent>>, NotAssigned> {
         let mut synced = self.synced.clone();
         match until(synced.wait_for(|last| *last >= from.0)).await {
-            Waited::Ready => self.read(from, limit).map_or(Outcome::Unknown, Outcome::Done),
+            Waited::Ready => read_intents(&self.reader, from, limit).map_or(Outcome::Unknown, Outcome::Done),
             Waited::TimedOut => Outcome::Done(Vec::new()),
             Waited::Ended => Outcome::Unknown,
         }

@@ -3,6 +3,7 @@
 use super::call::{Answer, Call};
 use super::intents::LogIntents;
 use super::known::Known;
+use super::shards::Shards;
 use super::thread::{PARTITION, ServerThread};
 use crate::log::Log;
 use crate::rows::RowsStore;
@@ -18,7 +19,6 @@ use doorbuster_core::settler::ShardChange;
 use doorbuster_runtime::env::{SharedEnv, entropy_wide};
 use doorbuster_runtime::ports::ledger::{Ledger, NotServed, ServerView};
 use doorbuster_runtime::telemetry::Telemetry;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -44,11 +44,10 @@ impl ShardServer {
         let (calls, waiting) = mpsc::channel(CALLS_MAX);
         let (synced, visible) = watch::channel(log.last(PARTITION).0);
         let intents = LogIntents::new(log.reader(), visible, calls.clone(), store);
-        let server = ServerId(entropy_wide(env.as_ref()));
-        let known = Arc::new(Known::new());
-        let (shards, known_here) = (BTreeMap::new(), known.clone());
-        let thread = ServerThread { log, server, env, telemetry, synced, shards, known };
-        (ShardServer { calls, known: known_here }, intents, thread.start(waiting))
+        let shards = Shards::new(log, ServerId(entropy_wide(env.as_ref())));
+        let known = shards.known();
+        let thread = ServerThread { shards, env, telemetry, synced };
+        (ShardServer { calls, known }, intents, thread.start(waiting))
     }
 
     async fn call<T, R>(&self, call: impl FnOnce(Answer<T>) -> Call) -> Outcome<T, R> {

@@ -1,16 +1,19 @@
 //! The masters of a cluster, by slots.
 
-use super::{Discover, Guides, slot_of};
+use super::{Discover, Guides, first_of_next, slot_of};
 use crate::dial::Address;
 use async_trait::async_trait;
 use doorbuster_lua::value::Value;
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The slots of a cluster as its nodes tell them.
 pub struct Cluster {
     guides: Guides,
     seeds: Vec<Address>,
     ranges: RwLock<Vec<Range>>,
+    /// The candidate that is asked first.
+    first: AtomicUsize,
 }
 
 /// Slots of one master, both ends included.
@@ -23,7 +26,7 @@ struct Range {
 
 impl Cluster {
     pub(crate) fn new(guides: Guides, seeds: Vec<Address>) -> Cluster {
-        Cluster { guides, seeds, ranges: RwLock::default() }
+        Cluster { guides, seeds, ranges: RwLock::default(), first: AtomicUsize::new(0) }
     }
 
     /// The seeds first, then everybody who was ever named a master: the seeds may be gone.
@@ -50,11 +53,17 @@ impl Discover for Cluster {
 
     async fn refresh(&self) -> Result<(), String> {
         let mut errors = Vec::new();
-        for node in self.candidates() {
-            let told = self.guides.ask(&node, &["CLUSTER", "SLOTS"]).await;
-            match told.and_then(|reply| read_ranges(&reply, &node)) {
-                Ok(ranges) => {
-                    *self.ranges.write().expect("no holder of this lock panics") = ranges;
+        let (candidates, first) = (self.candidates(), self.first.load(Ordering::Relaxed));
+        for turn in (first..first + candidates.len()).map(|turn| turn % candidates.len()) {
+            // Should this be dropped while it waits for a silent one, the next refresh begins behind that.
+            self.first.store(turn + 1, Ordering::Relaxed);
+            let node = &candidates[turn];
+            let told = self.guides.ask(node, &["CLUSTER", "SLOTS"]).await;
+            match told.and_then(|reply| read_ranges(&reply, node)) {
+                Ok(told) => {
+                    let mut ranges = self.ranges.write().expect("no holder of this lock panics");
+                    self.first.store(first_of_next(turn, *ranges == told), Ordering::Relaxed);
+                    *ranges = told;
                     return Ok(());
                 }
                 Err(error) => errors.push(error),

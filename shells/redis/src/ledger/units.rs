@@ -22,6 +22,7 @@ use doorbuster_lua::settle::GiveBack;
 use doorbuster_lua::value::{ReplyError, Value};
 use doorbuster_runtime::ports::ledger::{NotServed, ServerView};
 use redis::Pipeline;
+use std::time::Duration;
 
 impl RedisLedger {
     /// One call per row of changes of one kind, one after the other. A portion that fails makes all of it unknown unless
@@ -50,20 +51,19 @@ impl RedisLedger {
         let mut questions = Pipeline::new();
         questions.cmd("HGETALL").arg(&keys.memory);
         ask_identity(&mut questions);
-        // Whoever looks wants to know which server is the master now.
-        self.servers.doubt();
+        self.servers.doubt_an_old_answer();
         let asked = match self.servers.ask(&keys.memory, Purpose::Ledger, &questions, self.servers.answer()).await {
             Ok(asked) => asked,
             Err(trouble) => return not_served(&trouble),
         };
         let [memory, server, replication] = &asked.value[..] else { unreachable!("one reply per question") };
-        let Ok(identity) = read_identity(server, replication) else {
-            asked.connection.hang_up();
-            return Outcome::Refused(NotServed);
-        };
-        if identity != *asked.connection.identity() {
+        let found = read_identity(server, replication);
+        if found.as_ref() != Ok(asked.connection.identity()) {
+            // Whoever looks wants to know which server is the master now.
+            self.servers.doubt();
             asked.connection.hang_up();
         }
+        let Ok(identity) = found else { return Outcome::Refused(NotServed) };
         match self.read(&asked, memory, decode_memory) {
             Ok((meta, counters)) => {
                 let counters = counters.into_iter().collect();
@@ -85,7 +85,14 @@ impl RedisLedger {
         questions.cmd("HGET").arg(&keys.users).arg(user.as_str());
         // Behind the page, so that a page of a memory that was lost is not taken for an empty one.
         questions.cmd("HMGET").arg(&keys.memory).arg(&["state", "epoch", "acked"]);
-        let asked = match self.servers.ask(&keys.users, Purpose::Ledger, &questions, self.servers.answer()).await {
+        let (mut purpose, mut answer) = (Purpose::Ledger, self.servers.answer());
+        if level == AckLevel::Replica {
+            let wait_ms = self.servers.config.replica_wait_ms;
+            // Counts replicas that have all which the page has shown.
+            questions.cmd("WAIT").arg(1).arg(wait_ms);
+            (purpose, answer) = (Purpose::Lane(shard), answer + Duration::from_millis(wait_ms));
+        }
+        let asked = match self.servers.ask(&keys.users, purpose, &questions, answer).await {
             Ok(asked) => asked,
             Err(trouble) => return not_served(&trouble),
         };
@@ -100,7 +107,7 @@ impl RedisLedger {
         };
         match records.map(|records| records.into_iter().find(|record| record.id == id)) {
             // Its own 202 has not left yet: a failover may still lose it.
-            Ok(Some(record)) if level == AckLevel::Log && head.awaits(&record) => Outcome::Unknown,
+            Ok(Some(record)) if awaits(level, &head, &asked.value, &record) => Outcome::Unknown,
             Ok(record) => Outcome::Done(record),
             Err(trouble) => not_served(&trouble),
         }
@@ -117,6 +124,15 @@ impl RedisLedger {
             tracing::error!(%error, "a memory that cannot be read");
             Trouble::Unknown(error.to_string())
         })
+    }
+}
+
+/// Whether a record is not yet as durable as its 202 promises.
+fn awaits(level: AckLevel, head: &Head, replies: &[Value], record: &Record) -> bool {
+    match level {
+        AckLevel::Redis => false,
+        AckLevel::Log => head.awaits(record),
+        AckLevel::Replica => !matches!(replies, [_, _, Value::Integer(1..)]),
     }
 }
 

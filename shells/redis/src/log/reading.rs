@@ -1,7 +1,8 @@
 //! How a page of a log is read: by place, or as the group gives it.
 
 use super::{GROUP, Known, RedisShardLog};
-use crate::script::judge;
+use crate::connection::Connection;
+use crate::script::{Answered, judge};
 use crate::servers::Purpose;
 use crate::trouble::Trouble;
 use crate::value::code;
@@ -37,8 +38,7 @@ impl RedisShardLog {
         after: Option<Seq>,
         limit: usize,
     ) -> Result<LogPage, Trouble> {
-        let known = self.take_known(shard, fence);
-        let given = known.and_then(|known| known.given);
+        let given = self.take_given(shard, fence);
         match after {
             Some(place) if given == Some(place) => self.next(shard, fence, place, limit).await,
             Some(place) => self.by_place(shard, fence, place, limit).await,
@@ -56,18 +56,24 @@ impl RedisShardLog {
     }
 
     /// The head, and behind it what one more command answers, which therefore is no older.
-    async fn ask(&self, shard: ShardId, fence: Fence, command: Option<Cmd>) -> Result<(Head, Option<Value>), Trouble> {
+    async fn ask(
+        &self,
+        shard: ShardId,
+        fence: Fence,
+        command: Option<Cmd>,
+    ) -> Result<(Head, Answered<Option<Value>>), Trouble> {
         let keys = self.routes.keys(shard);
-        let (link, connection, _) = self.servers.fence(&keys, Purpose::Log, fence).await?;
         let mut commands = Pipeline::new();
         commands.cmd("HMGET").arg(&keys.memory).arg(&["epoch", "nonce", "seq", "acked", "state"]);
         if let Some(command) = command {
             commands.add_command(command);
         }
-        let (mut replies, _) = link.send(&commands, Some(&connection), self.servers.answer()).await?;
+        let answer = self.servers.answer();
+        let asked = self.servers.ask_fenced(&keys, Purpose::Log, fence, &commands, answer).await?;
+        let Answered { value: mut replies, connection } = asked;
         let second = (replies.len() > 1).then(|| replies.pop()).flatten();
         judge(&connection, &replies[0], "reading a log's head")?;
-        Ok((read_head(fence, &replies[0])?, second))
+        Ok((read_head(fence, &replies[0])?, Answered { value: second, connection }))
     }
 
     /// Entries as they stand behind a place.
@@ -76,7 +82,9 @@ impl RedisShardLog {
         let mut command = Cmd::new();
         command.arg("XRANGE").arg(&keys.log).arg(entry_id(fence.epoch, place.next())).arg("+").arg("COUNT").arg(limit);
         let (head, found) = self.ask(shard, fence, Some(command)).await?;
-        let entries = read_entries(fence, &found.expect("both were asked"))?;
+        let found_there = found.value.expect("both were asked");
+        judge(&found.connection, &found_there, "reading a log by place")?;
+        let entries = read_entries(fence, &found_there)?;
         // A page that is not full reached the end: from there on the group tells what is new.
         let end = entries.last().map_or(place, |entry| entry.seq);
         let given = (entries.len() < limit).then_some(end);
@@ -87,7 +95,8 @@ impl RedisShardLog {
     /// What the group gives behind a place up to which it gave everything, waiting for it if there is nothing.
     async fn next(&self, shard: ShardId, fence: Fence, place: Seq, limit: usize) -> Result<LogPage, Trouble> {
         let (head, given) = self.ask(shard, fence, Some(self.group_read(shard, limit, None))).await?;
-        let mut given = self.read_given(shard, fence, given.expect("both were asked")).await?;
+        let reply = given.value.expect("both were asked");
+        let mut given = self.read_given(shard, fence, &given.connection, reply).await?;
         if given.is_empty() && head.last <= place && !head.sealed {
             given = self.await_news(shard, fence, limit).await?;
         }
@@ -106,17 +115,13 @@ impl RedisShardLog {
     /// Waits on a connection of its own, where it holds nobody up.
     async fn await_news(&self, shard: ShardId, fence: Fence, limit: usize) -> Result<Vec<Entry>, Trouble> {
         let keys = self.routes.keys(shard);
-        let (link, connection, _) = self.servers.fence(&keys, Purpose::News(shard), fence).await?;
         let block_ms = self.servers.config.block_ms;
         let mut commands = Pipeline::new();
         commands.add_command(self.group_read(shard, limit, Some(block_ms)));
         let answer = Duration::from_millis(block_ms) + self.servers.answer();
-        let (mut replies, connection) = link.send(&commands, Some(&connection), answer).await?;
-        let reply = replies.pop().expect("one reply per command");
-        if code(&reply) != Some("NOGROUP") {
-            judge(&connection, &reply, "waiting for a log's news")?;
-        }
-        self.read_given(shard, fence, reply).await
+        let asked = self.servers.ask_fenced(&keys, Purpose::News(shard), fence, &commands, answer).await?;
+        let Answered { value: mut replies, connection } = asked;
+        self.read_given(shard, fence, &connection, replies.pop().expect("one reply per command")).await
     }
 
     fn group_read(&self, shard: ShardId, limit: usize, block_ms: Option<u64>) -> Cmd {
@@ -131,14 +136,20 @@ impl RedisShardLog {
 
     /// Entries that a group gave. A load empties the log and its groups with it: then there is one again, which has given
     /// nothing.
-    async fn read_given(&self, shard: ShardId, fence: Fence, reply: Value) -> Result<Vec<Entry>, Trouble> {
+    async fn read_given(
+        &self,
+        shard: ShardId,
+        fence: Fence,
+        connection: &Connection,
+        reply: Value,
+    ) -> Result<Vec<Entry>, Trouble> {
+        if code(&reply) == Some("NOGROUP") {
+            self.make_group(shard).await?;
+            return Ok(Vec::new());
+        }
+        judge(connection, &reply, "reading what a group gives")?;
         match &reply {
             Value::Nil => Ok(Vec::new()),
-            Value::Error(_) if code(&reply) == Some("NOGROUP") => {
-                self.make_group(shard).await?;
-                Ok(Vec::new())
-            }
-            Value::Error(error) => Err(Trouble::Unknown(error.clone())),
             Value::Array(streams) => {
                 let stream = streams.first().ok_or(ReplyError::Truncated).and_then(Value::array);
                 match stream {
@@ -146,7 +157,7 @@ impl RedisShardLog {
                     Ok(_) | Err(_) => Err(undecodable("a group's answer")),
                 }
             }
-            Value::Integer(_) | Value::Bytes(_) => Err(undecodable("a group's answer")),
+            Value::Integer(_) | Value::Bytes(_) | Value::Error(_) => Err(undecodable("a group's answer")),
         }
     }
 

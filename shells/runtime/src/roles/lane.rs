@@ -1,6 +1,7 @@
 //! The lanes of this process: one driven machine per shard, made when its first buyer comes.
 
 use super::Ports;
+use super::waiters::Waiters;
 use crate::drive::{Inbox, Perform, Performed, Stop, drive, inbox, spawn_on};
 use crate::ports::admit::{Admission, Admit};
 use async_trait::async_trait;
@@ -12,10 +13,8 @@ use doorbuster_core::ledger::reserve::{ItemReply, ReserveItem};
 use doorbuster_core::ledger::shard::Fence;
 use doorbuster_core::time::Now;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
 /// All lanes of one process.
 pub struct Lanes {
@@ -30,29 +29,8 @@ pub struct Lanes {
 /// One lane from outside.
 struct LaneHandle {
     events: Inbox<LaneEvent>,
-    waiters: Arc<Waiters>,
-}
-
-/// Buyers who wait for this lane, by token.
-#[derive(Default)]
-struct Waiters {
-    next: AtomicU64,
-    waiting: Mutex<BTreeMap<u64, oneshot::Sender<LaneAnswer>>>,
-}
-
-impl Waiters {
-    fn enter(&self) -> (u64, oneshot::Receiver<LaneAnswer>) {
-        let token = self.next.fetch_add(1, Ordering::Relaxed);
-        let (answer, answered) = oneshot::channel();
-        self.waiting.lock().expect("no holder of this lock panics").insert(token, answer);
-        (token, answered)
-    }
-
-    fn answer(&self, token: u64, answer: LaneAnswer) {
-        let waiter = self.waiting.lock().expect("no holder of this lock panics").remove(&token);
-        // A buyer who hung up asks again under the same key.
-        waiter.map(|waiter| waiter.send(answer));
-    }
+    /// Buyers who wait for this lane. One who hung up asks again under the same key.
+    waiters: Arc<Waiters<LaneAnswer>>,
 }
 
 impl Lanes {
@@ -104,7 +82,7 @@ impl Admit for Lanes {
 struct LanePerformer {
     shard: ShardId,
     ports: Ports,
-    waiters: Arc<Waiters>,
+    waiters: Arc<Waiters<LaneAnswer>>,
 }
 
 impl Perform<Lane> for LanePerformer {

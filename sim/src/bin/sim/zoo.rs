@@ -91,7 +91,7 @@ impl Zoo {
 
 /// The program in which the bug is. A bug in scripts is planted by this one as it runs.
 fn program(scratch: &Scratch, own: &Path, mutant: &Mutant) -> Result<PathBuf, String> {
-    if mutant.is_script() { Ok(own.to_path_buf()) } else { scratch.build(mutant) }
+    if mutant.is_script() { Ok(own.to_path_buf()) } else { scratch.build(mutant, mutant.is_embedded()) }
 }
 
 /// Without a bug nothing may fall, or every kill would be worth nothing.
@@ -101,7 +101,7 @@ fn try_clean(scratch: &Scratch, own: &Path, mutants: &[&Mutant], world: Option<&
         let Some(most) = hunted.max_by_key(|mutant| mutant.seeds_max) else { continue };
         let clean = Mutant { id: "clean".to_owned(), edits: Vec::new(), ..(*most).clone() };
         let program = match mutants.iter().any(|mutant| mutant.world == of && !mutant.is_script()) {
-            true => scratch.build(&clean)?,
+            true => scratch.build(&clean, mutants.iter().any(|mutant| mutant.is_embedded()))?,
             false => own.to_path_buf(),
         };
         match hunt::hunt(&clean, &program, world)? {

@@ -48,6 +48,8 @@ pub struct RedisHost {
     unblocked: Vec<ConnectionId>,
     /// Scripts that ran since somebody asked, if somebody asks.
     ran: Option<Vec<Ran>>,
+    /// Errors that were answered while the server was in trouble.
+    refused: u64,
 }
 
 /// One run of a script, for whoever watches the server.
@@ -77,6 +79,7 @@ impl RedisHost {
             blocks_ever: 0,
             unblocked: Vec::new(),
             ran: None,
+            refused: 0,
         }
     }
 
@@ -170,9 +173,10 @@ impl RedisHost {
         self.scripts.flush();
     }
 
-    /// What the server refuses from now on.
-    pub fn set_trouble(&mut self, trouble: Trouble) {
+    /// What the server refuses from now on. Returns how many errors it has answered in the trouble before.
+    pub fn set_trouble(&mut self, trouble: Trouble) -> u64 {
         self.context.facts.trouble = trouble;
+        std::mem::take(&mut self.refused)
     }
 
     /// What the server says of itself.

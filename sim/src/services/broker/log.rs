@@ -24,6 +24,16 @@ pub enum Payload {
     Poison,
 }
 
+impl Payload {
+    /// The event of the outbox, where it is one.
+    pub fn into_event(self) -> Option<Event> {
+        match self {
+            Payload::Event(event) => Some(event),
+            Payload::Intent(_) | Payload::Poison => None,
+        }
+    }
+}
+
 /// The records of one partition, by rising offsets with holes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {

@@ -1,7 +1,7 @@
 //! What a transaction touched, and what the oracle is told of it.
 
 use super::Effects;
-use crate::services::ServiceEffect;
+use crate::services::{ServiceEffect, record_of};
 use doorbuster_core::database::command::Command;
 use doorbuster_core::database::decide::Decision;
 use doorbuster_core::database::event::Event;
@@ -9,7 +9,9 @@ use doorbuster_core::database::tables::{Reads, Rows};
 use doorbuster_core::ids::Epoch;
 use doorbuster_core::ledger::entry::Intent;
 use doorbuster_core::oracle::probe::Probe;
+use doorbuster_core::relay::partitions::{CommitTime, PartitionChange, PartitionRefusal, PartitionRow, StreamToken};
 use doorbuster_core::time::Wall;
+use std::collections::BTreeSet;
 
 /// The keys of everything that is written.
 pub(super) fn touched(decision: &Decision) -> Reads {
@@ -53,6 +55,30 @@ pub(super) fn report(at: Wall, command: &Command, before: &Rows, decision: &Deci
     }
 }
 
+/// Where the change stream has the rows of the outbox.
+pub(super) fn report_appended(places: &[(StreamToken, CommitTime)], events: &[Event], out: &mut Effects) {
+    for ((partition, at), event) in places.iter().zip(events) {
+        let (partition, at, record) = (*partition, *at, record_of(event));
+        out.push(ServiceEffect::Probed(Probe::RecordAppended { partition, at, record }));
+    }
+}
+
+/// A checkpoint of the change stream.
+pub(super) fn report_change(
+    partition: StreamToken,
+    change: &PartitionChange,
+    changed: &Result<PartitionRow, PartitionRefusal>,
+    out: &mut Effects,
+) {
+    let Ok(row) = changed else { return };
+    let probe = match change {
+        PartitionChange::Begin => return,
+        PartitionChange::Advance(_) => Probe::PartitionMarked { partition, watermark: row.watermark },
+        PartitionChange::Finish(_) => Probe::PartitionFinished { partition },
+    };
+    out.push(ServiceEffect::Probed(probe));
+}
+
 /// Entry by entry what a batch decided, up to a missing one: what stands behind a gap is not decided.
 fn report_entries(
     batch: &doorbuster_core::intake::IntakeBatch,
@@ -62,6 +88,8 @@ fn report_entries(
     out: &mut Effects,
 ) {
     let mut cursor = before.shards.get(&batch.shard).map_or(0, |row| row.cursor.0);
+    // An entry that stands in one batch twice, the second time behind its seal, makes its orders once.
+    let mut told = BTreeSet::new();
     for intent in &batch.intents {
         match intent {
             Intent::Seal(_, epoch) => {
@@ -80,7 +108,8 @@ fn report_entries(
                 let stems = |acceptance: doorbuster_core::ledger::page::Acceptance| {
                     (acceptance.epoch, acceptance.seq) == (entry.epoch, entry.seq)
                 };
-                let orders = decision.change.rows.orders.values();
+                let is_first = told.insert((entry.epoch, entry.seq));
+                let orders = decision.change.rows.orders.values().filter(|_| is_first);
                 let created = orders
                     .filter(|order| !before.orders.contains_key(&order.id))
                     .filter(|order| order.origin.as_ref().is_some_and(|origin| stems(origin.acceptance)))

@@ -17,6 +17,8 @@ pub struct Stream {
     last: CommitTime,
     /// Whether the next commit may have the last one's time: never behind a heartbeat or a split.
     may_tie: bool,
+    /// Partitions that somebody has read.
+    begun: BTreeSet<StreamToken>,
     /// How far each partition is relayed: rows of the same database.
     pub relayed: Partitions,
 }
@@ -37,7 +39,7 @@ impl Default for Stream {
         relayed.announce(&root);
         let branch = Branch { low: 0, high: u64::MAX, records: Vec::new(), end: None };
         let branches = [(root.token, branch)].into();
-        Stream { branches, tokens: 1, last: CommitTime(0), may_tie: false, relayed }
+        Stream { branches, tokens: 1, last: CommitTime(0), may_tie: false, begun: BTreeSet::new(), relayed }
     }
 }
 
@@ -51,9 +53,11 @@ fn spread(subject: &str) -> u64 {
 
 impl Stream {
     /// Appends one transaction's events; `tie` gives it the time of the one before, where that may be.
-    pub fn append(&mut self, at: Wall, tie: bool, events: &[Event]) {
+    ///
+    /// Returns where each stands now.
+    pub fn append(&mut self, at: Wall, tie: bool, events: &[Event]) -> Vec<(StreamToken, CommitTime)> {
         if events.is_empty() {
-            return;
+            return Vec::new();
         }
         if !(tie && self.may_tie) {
             // A commit time that falls behind the wall clock still follows the one before it.
@@ -61,11 +65,24 @@ impl Stream {
             self.last = if tie { earliest } else { earliest.max(CommitTime(at.0 * 1000)) };
         }
         self.may_tie = true;
+        let mut places = Vec::with_capacity(events.len());
         for event in events {
             let place = spread(&event.subject());
-            let leaf = self.branches.values_mut().find(|b| b.end.is_none() && (b.low..=b.high).contains(&place));
-            leaf.expect("the leaves cover every subject").records.push((self.last, event.clone()));
+            let leaf = self.branches.iter_mut().find(|(_, b)| b.end.is_none() && (b.low..=b.high).contains(&place));
+            let (token, branch) = leaf.expect("the leaves cover every subject");
+            branch.records.push((self.last, event.clone()));
+            places.push((*token, self.last));
         }
+        places
+    }
+
+    /// What goes before this partition, as the partitions that ended tell it; only when nobody has asked before.
+    pub fn first_read(&mut self, token: StreamToken) -> Option<BTreeSet<StreamToken>> {
+        if !self.branches.contains_key(&token) || !self.begun.insert(token) {
+            return None;
+        }
+        let bears = |branch: &Branch| branch.end.iter().flatten().any(|child| child.token == token);
+        Some(self.branches.iter().filter(|(_, branch)| bears(branch)).map(|(parent, _)| *parent).collect())
     }
 
     /// A page behind `from`; `silent` shows no record, and heartbeats only up to the first one that is held back.

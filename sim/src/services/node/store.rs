@@ -116,6 +116,8 @@ impl Store {
                 self.delay(at, request, probes)
             }
             Request::Cache(request) => Reply::Cache(self.share(at, request)),
+            // This server's log is read by a forwarder: it has no other.
+            Request::Durable(_) => Reply::Error,
         }
     }
 

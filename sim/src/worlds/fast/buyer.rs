@@ -29,6 +29,16 @@ pub struct Buyer {
     keys: u32,
     /// Errands under way.
     open: u32,
+    /// Where it asked last.
+    last_edge: Option<usize>,
+    /// Asks somewhere else the next time, if there is somewhere else.
+    elsewhere: bool,
+}
+
+impl Buyer {
+    fn new(user: UserId, rng: Rng) -> Buyer {
+        Buyer { user, rng, keys: 0, open: 0, last_edge: None, elsewhere: false }
+    }
 }
 
 /// All of them, and everything that they saw.
@@ -47,7 +57,7 @@ impl Buyers {
     pub fn new(setup: &Setup, seed: Seed) -> Buyers {
         let buyer = |number: &u32| {
             let user = UserId::parse(&format!("buyer-{number}")).expect("a short name");
-            (*number, Buyer { user, rng: seed.stream(&format!("buyer/{number}")), keys: 0, open: 0 })
+            (*number, Buyer::new(user, seed.stream(&format!("buyer/{number}"))))
         };
         let by_number = setup.buyers.iter().map(buyer).collect();
         let history = History { calls: Vec::new(), is_complete: true };
@@ -67,7 +77,7 @@ impl Buyers {
     /// A further buyer: a probe.
     pub fn join(&mut self, number: u32, user: UserId, seed: Seed) {
         let rng = seed.stream(&format!("probe/{number}"));
-        self.by_number.insert(number, Buyer { user, rng, keys: 0, open: 0 });
+        self.by_number.insert(number, Buyer::new(user, rng));
     }
 }
 
@@ -100,9 +110,19 @@ fn wall(world: &World) -> Wall {
 }
 
 fn edge(world: &mut World, n: u32) -> usize {
-    let edges: Vec<usize> = (0..world.hosts.len()).filter(|host| world.hosts[*host].role == "edge").collect();
-    let pick = draw(world, n, edges.len() as u64) as usize;
-    edges[pick]
+    // What is dead for ever is no balancer's target any more.
+    let is_edge = |host: &usize| world.hosts[*host].role == "edge" && !world.hosts[*host].is_gone;
+    let edges: Vec<usize> = (0..world.hosts.len()).filter(is_edge).collect();
+    let buyer = world.buyers.by_number.get_mut(&n).expect("a buyer does not vanish");
+    let elsewhere = std::mem::take(&mut buyer.elsewhere);
+    let others: Vec<usize> = edges.iter().copied().filter(|host| elsewhere && Some(*host) != buyer.last_edge).collect();
+    let from = if others.is_empty() { edges } else { others };
+    if elsewhere && buyer.last_edge.is_some_and(|last| !from.contains(&last)) {
+        world.faults.take_effect(FaultKind::U3, "an unknown outcome");
+    }
+    let edge = from[draw(world, n, from.len() as u64) as usize];
+    world.buyers.by_number.get_mut(&n).expect("a buyer does not vanish").last_edge = Some(edge);
+    edge
 }
 
 fn begin(world: &mut World, n: u32) {
@@ -131,6 +151,7 @@ fn ask(
             let name = world.names.buyers.clone();
             world.tell(&name, Kind::Client, None, || format!("{user}: {}", super::brief::brief(&exchange)));
         }
+        super::watch::told(world, &user, &exchange);
         world.buyers.history.calls.push(Call { user, sent_at, answered_at, exchange });
         then(world, outcome);
     });
@@ -233,7 +254,7 @@ fn reserved(world: &mut World, n: u32, mut click: Click, outcome: Outcome<EdgeRe
             }
             if click.tries < TRIES_MAX && draw(world, n, 4) > 0 {
                 if world.buyers.habits.contains_key(&FaultKind::U3) {
-                    world.faults.take_effect(FaultKind::U3, "an unknown outcome");
+                    world.buyers.by_number.get_mut(&n).expect("a buyer does not vanish").elsewhere = true;
                 }
                 let pause_ms = 50 + draw(world, n, 1_000);
                 return world.after_ms(pause_ms, move |world| reserve(world, n, click));
@@ -250,28 +271,28 @@ fn reserved(world: &mut World, n: u32, mut click: Click, outcome: Outcome<EdgeRe
 fn look_up(world: &mut World, n: u32, key: Key, receipt: Option<(Epoch, Seq)>, tries: u32) {
     let user = world.buyers.by_number[&n].user.clone();
     let request = EdgeRequest::LookUp { user, key, receipt };
-    let exchange = move |outcome: &Outcome<EdgeReply, _>| Exchange::LookUp {
-        key,
-        answer: match outcome {
-            Outcome::Done(EdgeReply::Became(became)) => Answer::Accepted(became.clone()),
-            Outcome::Done(EdgeReply::Refused(problem)) => Answer::Refused((*problem).to_owned()),
-            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Answer::Unknown,
-        },
-    };
+    let exchange =
+        move |outcome: &Outcome<EdgeReply, _>| Exchange::LookUp { key, answer: super::buyer_answers::became(outcome) };
     ask(world, n, request, exchange, move |world, outcome| match outcome {
         Outcome::Done(EdgeReply::Became(Became::Accepted(order))) => decide(world, n, order),
         Outcome::Done(EdgeReply::Became(Became::Lost(..))) => {
             world.count("lost");
             end(world, n);
         }
-        Outcome::Done(EdgeReply::Refused(_)) => end(world, n),
-        Outcome::Done(_) => abandon(world, n, key, 0),
-        Outcome::Refused(_) | Outcome::Unknown if tries < CERTAIN_TRIES_MAX => {
+        Outcome::Done(EdgeReply::Refused(_)) | Outcome::Refused(_) | Outcome::Unknown if tries < CERTAIN_TRIES_MAX => {
             let pause_ms = 500 + draw(world, n, 2_000);
             world.after_ms(pause_ms, move |world| look_up(world, n, key, receipt, tries + 1));
         }
-        Outcome::Refused(_) | Outcome::Unknown => end(world, n),
+        Outcome::Done(EdgeReply::Refused(_)) | Outcome::Refused(_) | Outcome::Unknown => never_learns(world, n, key),
+        Outcome::Done(_) => abandon(world, n, key, 0),
     });
+}
+
+fn never_learns(world: &mut World, n: u32, key: Key) {
+    let user = world.buyers.by_number[&n].user.clone();
+    let what = format!("{user} has asked {CERTAIN_TRIES_MAX} times and never learns what became of {key}");
+    world.violate("L11", what);
+    end(world, n);
 }
 
 /// Gives a key up, until that is certain.
@@ -289,7 +310,7 @@ fn abandon(world: &mut World, n: u32, key: Key, tries: u32) {
             let pause_ms = 500 + draw(world, n, 2_000);
             world.after_ms(pause_ms, move |world| abandon(world, n, key, tries + 1));
         }
-        Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => end(world, n),
+        Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => never_learns(world, n, key),
     });
 }
 
@@ -391,6 +412,10 @@ pub(super) fn ask_as(
     then: impl FnOnce(&mut World, Outcome<EdgeReply, super::world::Away>) + 'static,
 ) {
     ask(world, n, request, exchange, then);
+}
+
+pub(super) fn start(world: &mut World, n: u32) {
+    begin(world, n);
 }
 
 pub(super) fn finish(world: &mut World, n: u32) {

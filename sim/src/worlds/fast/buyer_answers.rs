@@ -4,7 +4,7 @@ use super::buyer::{ask_as, finish, pause};
 use super::edge::{EdgeReply, EdgeRequest};
 use super::world::World;
 use doorbuster_core::ids::OrderId;
-use doorbuster_core::oracle::history::{Answer, Exchange, Seen};
+use doorbuster_core::oracle::history::{Answer, Became, Exchange, Seen};
 use doorbuster_core::outcome::Outcome;
 
 /// Tries of an errand whose answer is not there.
@@ -14,6 +14,15 @@ const TRIES_MAX: u32 = 5;
 pub fn seen<A>(outcome: &Outcome<EdgeReply, A>) -> Answer<Seen> {
     match outcome {
         Outcome::Done(EdgeReply::Seen(seen)) => Answer::Accepted(seen.clone()),
+        Outcome::Done(EdgeReply::Refused(problem)) => Answer::Refused((*problem).to_owned()),
+        Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Answer::Unknown,
+    }
+}
+
+/// What became of a key, as an answer says.
+pub fn became<A>(outcome: &Outcome<EdgeReply, A>) -> Answer<Became> {
+    match outcome {
+        Outcome::Done(EdgeReply::Became(became)) => Answer::Accepted(became.clone()),
         Outcome::Done(EdgeReply::Refused(problem)) => Answer::Refused((*problem).to_owned()),
         Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Answer::Unknown,
     }
@@ -44,8 +53,9 @@ pub fn cancel_probe(world: &mut World, n: u32, order: OrderId) {
     let user = world.buyers.by_number[&n].user.clone();
     let exchange = move |outcome: &Outcome<EdgeReply, _>| Exchange::Cancel { order, answer: seen(outcome) };
     ask_as(world, n, EdgeRequest::Cancel { user, order }, exchange, move |world, outcome| {
-        if must_repeat(&outcome) {
-            world.after_ms(300, move |world| cancel_probe(world, n, order));
+        match must_repeat(&outcome) {
+            true => world.after_ms(300, move |world| cancel_probe(world, n, order)),
+            false => finish(world, n),
         }
     });
 }

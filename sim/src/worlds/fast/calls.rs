@@ -4,6 +4,7 @@ use super::brief::brief;
 use super::edge::{EdgeReply, EdgeRequest};
 use super::world::{Address, Answer, At, Away, Continuation, Request, World};
 use crate::explore::fingerprint;
+use crate::services::embedded::DurableRequest;
 use crate::services::{broker, database, node, provider, search};
 use doorbuster_core::ids::ShardId;
 use doorbuster_core::outcome::Outcome;
@@ -236,12 +237,14 @@ impl node::Request {
             | node::Request::LookUp { shard, .. }
             | node::Request::ReadLog { shard, .. }
             | node::Request::Ack { shard, .. }
-            | node::Request::Trim { shard, .. } => Some(*shard),
+            | node::Request::Trim { shard, .. }
+            | node::Request::Durable(DurableRequest::AppendSeal { shard, .. }) => Some(*shard),
             node::Request::Schedule(_)
             | node::Request::Claim { .. }
             | node::Request::Recover(_)
             | node::Request::Complete(_)
-            | node::Request::Cache(_) => None,
+            | node::Request::Cache(_)
+            | node::Request::Durable(_) => None,
         }
     }
 }

@@ -6,7 +6,8 @@ use super::network::{Network, Passage};
 use super::roles::cache::subscribed;
 use super::strikes::command_now;
 use super::world::{Address, Answer, At, Happening, World};
-use crate::plan::Setup;
+use crate::fault::FaultKind;
+use crate::plan::{Setup, Strike};
 use crate::seed::Seed;
 use crate::services::node::shared_cache::CacheNews;
 use doorbuster_core::cache::talk;
@@ -22,6 +23,10 @@ use doorbuster_core::sale::command::SaleCommand;
 use doorbuster_core::time::Mono;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Edits of one product that is edited again and again: some seconds of the quickest operator.
+const EDITS_MAX: u64 = 40;
+/// Visits to it after each edit.
+const VISITS: u64 = 3;
 /// Tries until every process has told what it shows at the end.
 const FINAL_TRIES: u32 = 60;
 
@@ -148,9 +153,35 @@ fn edit(world: &mut World, product: ProductId) {
     command_now(world, &Command::Sale(SaleCommand::PutProducts(vec![row])));
 }
 
+/// An operator edits one product again and again, and readers come all the time.
+pub fn edit_again(world: &mut World, strike: &Strike) {
+    let Ok(product) = ProductId::parse(&strike.target) else { return };
+    let pause_ms = strike.amount.max(1);
+    for turn in 0..(strike.for_ms / pause_ms).min(EDITS_MAX) {
+        let mut rng = world.catalog.rng;
+        let at_ms = turn * pause_ms + rng.below(pause_ms);
+        world.after_ms(at_ms, move |world| {
+            if !world.is_healed {
+                edit(world, product);
+                world.faults.take_effect(FaultKind::O6, "a product");
+            }
+        });
+        for _ in 0..VISITS {
+            let (visit_ms, pick, readers) = (at_ms + rng.below(1_000), rng.draw(), 1 + rng.below(4));
+            world.after_ms(visit_ms, move |world| {
+                if world.catalog.is_on {
+                    visit(world, product, pick, readers);
+                }
+            });
+        }
+        world.catalog.rng = rng;
+    }
+}
+
 /// Some readers at once, most of them at one edge.
 fn visit(world: &mut World, product: ProductId, pick: u64, readers: u64) {
-    let edges: Vec<usize> = (0..world.hosts.len()).filter(|host| world.hosts[*host].role == "edge").collect();
+    let is_edge = |host: &usize| world.hosts[*host].role == "edge" && !world.hosts[*host].is_gone;
+    let edges: Vec<usize> = (0..world.hosts.len()).filter(is_edge).collect();
     for reader in 0..readers {
         let shift = if reader == 3 { 1 } else { 0 };
         let edge = edges[((pick + shift) % edges.len() as u64) as usize];

@@ -66,7 +66,7 @@ pub fn sleep(world: &mut World) {
 pub fn wake(world: &mut World, roles: &[&str]) {
     world.is_night = false;
     for host in 1..world.hosts.len() {
-        if !roles.contains(&world.hosts[host].role) {
+        if !roles.contains(&world.hosts[host].role) || world.hosts[host].is_gone {
             continue;
         }
         if !world.hosts[host].is_up {

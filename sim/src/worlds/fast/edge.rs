@@ -183,7 +183,10 @@ fn tell_balancers(world: &mut World, at: At, (order, sku, quantity): (OrderId, d
         let balancer = world.hosts[host].cells.iter().position(|cell| matches!(cell.unit, Unit::Balancer(_)));
         let Some(cell) = balancer else { continue };
         let name = world.hosts[host].name.clone();
-        let Passage::Arrives(at_us) = world.network.request(world.now_us, &from, &name) else { continue };
+        super::meeting::on_its_way(world, &from, &name, ("refused, not told", true));
+        let passage = world.network.request(world.now_us, &from, &name);
+        world.bite("refused, not told");
+        let Passage::Arrives(at_us) = passage else { continue };
         let told = Told::Balancer(BalancerEvent::SoldOut { k: order.shard.k, sku, quantity: u64::from(quantity) });
         let to = world.present(host);
         world.at(at_us, super::world::Happening::Told { at: to, cell, told });
@@ -206,7 +209,7 @@ fn problem(refusal: ReserveRefusal) -> &'static str {
 
 /// No open epoch: a closed sale answers from its rows.
 fn not_ready(world: &mut World, at: At, call: u64, (order, item): (OrderId, ReserveItem)) {
-    let reads = Reads { sales: [order.shard.sale].into(), orders: [order].into(), ..Reads::default() };
+    let reads = Reads { sales: [order.shard.sale].into(), ..fate::Fate::reads(order) };
     world.ask_database(at, database::Request::Read(reads), move |world, _, outcome| {
         let reply = match rows(outcome) {
             None => EdgeReply::Unknown,
@@ -214,7 +217,11 @@ fn not_ready(world: &mut World, at: At, call: u64, (order, item): (OrderId, Rese
                 Some(SaleState::Closed) => match rows.orders.get(&order).and_then(|row| row.origin.as_ref()) {
                     Some(origin) if origin.body == item.body => accepted(world, order, origin.acceptance),
                     Some(_) => EdgeReply::Refused("key-reused"),
-                    None => EdgeReply::Refused("ended"),
+                    None => match rows.shards.get(&order.shard).map(|row| row.phase) {
+                        Some(Phase::Sealed | Phase::Opening | Phase::Closed) => EdgeReply::Refused("ended"),
+                        // What was accepted may still be on its way to a row.
+                        Some(Phase::Open | Phase::Sealing) | None => EdgeReply::Refused("not-ready"),
+                    },
                 },
                 Some(SaleState::Draft) => EdgeReply::Refused("not-started"),
                 Some(SaleState::Open | SaleState::Stopped) | None => EdgeReply::Refused("not-ready"),
@@ -264,13 +271,18 @@ fn fate(world: &mut World, at: At, user: UserId, order: OrderId, found: Found) {
             return found(world, Some(Fate::Decided(row)));
         }
         let phase = first.shards.get(&order.shard).map(|row| row.phase);
+        // While an epoch is open or drains, an acceptance may be on its way; else all is decided.
+        let unseen = move || match phase {
+            Some(Phase::Open | Phase::Sealing) | None => None,
+            Some(Phase::Sealed | Phase::Opening | Phase::Closed) => Some(Fate::NotSeen),
+        };
         let request = node::Request::LookUp { shard: order.shard, user, id: order.reservation };
         world.ask_node(at, request, move |world, at, outcome| match outcome {
             // A sale whose 202 waits for the durable log promises nothing of what is not in it yet, whoever asks.
             Outcome::Done(node::Reply::Record { record: Some(_), durable: false })
                 if world.setup.acknowledge == Acknowledge::Log && !world.plants.tell_what_is_not_durable =>
             {
-                found(world, None);
+                found(world, unseen());
             }
             Outcome::Done(node::Reply::Record { record: Some(record), .. }) => {
                 let place = (record.acceptance.epoch, record.acceptance.seq);
@@ -280,10 +292,7 @@ fn fate(world: &mut World, at: At, user: UserId, order: OrderId, found: Found) {
                 });
             }
             Outcome::Done(_) => found(world, Some(Fate::NotSeen)),
-            Outcome::Refused(_) | Outcome::Unknown => match phase {
-                Some(Phase::Open | Phase::Sealing) | None => found(world, None),
-                Some(Phase::Sealed | Phase::Opening | Phase::Closed) => found(world, Some(Fate::NotSeen)),
-            },
+            Outcome::Refused(_) | Outcome::Unknown => found(world, unseen()),
         });
     });
 }
@@ -391,7 +400,9 @@ pub fn notify(world: &mut World, notice: Notice) {
     }
     let host = edges[(notice.number as usize) % edges.len()];
     let name = world.hosts[host].name.clone();
+    super::meeting::on_its_way(world, "provider", &name, ("a notice of the provider", true));
     let passage = world.network.request(world.now_us, "provider", &name);
+    world.bite("a notice of the provider");
     if let super::network::Passage::Arrives(at_us) = passage {
         let Notice { number, payment, verdict } = notice;
         world.at(

@@ -1,5 +1,6 @@
 //! What befalls the servers of shards: restarts, promotions, two in charge at once, and emptiness.
 
+use super::roles::instances;
 use super::strikes::fresh_identity;
 use super::world::World;
 use super::{catalog, watch};
@@ -15,11 +16,13 @@ pub fn strike(world: &mut World, strike: &Strike) {
     match strike.fault {
         FaultKind::R6 => {
             let permille = if strike.amount == 0 { 200 } else { strike.amount };
+            world.nodes[primary].refuses_reads = permille % 2 == 1;
             world.nodes[primary].conditions.strike(FaultKind::R6, permille);
         }
         FaultKind::R10 => {
-            world.database.forget_leases();
-            world.faults.take_effect(FaultKind::R10, "read, not published");
+            if world.database.forget_leases() && instances(&world.setup, "forwarder") > 1 {
+                world.faults.take_effect(FaultKind::R10, "read, not published");
+            }
         }
         FaultKind::R11 => {
             let before = world.nodes[primary].store.queue.clone();
@@ -68,7 +71,7 @@ fn promote(world: &mut World, strike: &Strike) {
         return;
     }
     let before = world.nodes[old].store.queue.clone();
-    let (store, lost) = world.nodes[old].copy(strike.amount as usize);
+    let (store, lost) = world.nodes[old].replica(strike.amount as usize);
     let identity = fresh_identity(world);
     let calls = world.nodes[new].take_over(store, identity);
     drop_calls(world, calls);
@@ -88,6 +91,7 @@ fn promote(world: &mut World, strike: &Strike) {
         let after_ms = world.draw() % within_ms;
         world.after_ms(after_ms, move |world| world.hosts[host].believes = world.primary);
     }
+    world.nodes[old].has_replica = false;
     if !split {
         let calls = world.nodes[old].go_down();
         drop_calls(world, calls);

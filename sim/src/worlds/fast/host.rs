@@ -8,13 +8,14 @@ pub use super::unit::{Told, Unit};
 use super::world::{Answer, At, Happening, World};
 use crate::explore::fingerprint;
 use crate::fault::FaultKind;
+use crate::services::embedded::Loss;
 use crate::trace::Kind;
 use doorbuster_core::database::rows::Phase;
 use doorbuster_core::lane::LaneAnswer;
 use doorbuster_core::machine::Machine;
 use doorbuster_core::rng::Rng;
 use doorbuster_core::time::Now;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Wakings in a row that may change nothing: some are spent on what is due together, a thousand are a busy loop.
@@ -38,6 +39,8 @@ pub struct Host {
     pub life: u32,
     pub is_up: bool,
     pub paused: bool,
+    /// It is dead for ever.
+    pub is_gone: bool,
     /// It is suspended: when it goes on, its clocks jump by so much and its connections are gone.
     pub leap_ms: Option<u64>,
     /// What happened while it stood still.
@@ -71,6 +74,7 @@ impl Host {
             life: 0,
             is_up: false,
             paused: false,
+            is_gone: false,
             leap_ms: None,
             queued: Vec::new(),
             clock: Clock::default(),
@@ -90,6 +94,11 @@ impl Host {
     /// Whether this life goes on.
     pub fn lives(&self, life: u32) -> bool {
         self.is_up && self.life == life
+    }
+
+    /// What all of its machines owe.
+    pub fn in_hand(&self) -> BTreeSet<&'static str> {
+        self.cells.iter().filter_map(|cell| cell.unit.pending()).collect()
     }
 
     /// What a machine of it owes.
@@ -123,8 +132,17 @@ impl World {
         roles::start(self, At { host, life });
     }
 
-    /// The process is gone, with all that it knew. Calls that it made go on without it.
+    /// The process is gone, with all that it knew. Calls that it made go on without it. Of an embedded platform every role
+    /// is in that process.
     pub fn crash_host(&mut self, host: usize) {
+        match self.setup.embedded {
+            true => drop(super::embedded::end(self, Loss::Nothing)),
+            false => self.crash_task(host),
+        }
+    }
+
+    /// One role's part of it.
+    pub fn crash_task(&mut self, host: usize) {
         if !self.hosts[host].is_up {
             return;
         }
@@ -289,6 +307,7 @@ pub fn step(world: &mut World, at: At, cell: usize, told: Told) {
     }
     if world.lives(at) {
         plan_wake(world, at, cell);
+        super::meeting::in_hand(world, at.host);
     }
 }
 

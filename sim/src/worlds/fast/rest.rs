@@ -1,33 +1,25 @@
 //! The end of a run: everything is healed, must come to rest in time, sells what came back, and is judged.
 
 use super::buyer;
+use super::embedded;
 use super::strikes::{command_now, heal_all};
 use super::world::{Address, Answer as AnswerOf, World};
-use crate::plan::Acknowledge;
-use crate::services::broker::log::{Payload, TopicId};
+use crate::worlds::rest::{self, AtRest, Judged, PROBE_TRIES, REST_S, end_of_log, finding, in_charge, losses, prober};
 use doorbuster_core::database::command::Command;
-use doorbuster_core::database::rows::{Phase, SaleState};
-use doorbuster_core::ids::{Epoch, OrderId, Seq, ShardId, SkuId, UserId};
+use doorbuster_core::database::rows::SaleState;
+use doorbuster_core::ids::{Epoch, Seq, ShardId, SkuId};
 use doorbuster_core::ledger::basket::{Basket, Line};
-use doorbuster_core::ledger::entry::Intent;
-use doorbuster_core::ledger::shard::ShardState;
 use doorbuster_core::limits::BALANCE_WANT_MS;
 use doorbuster_core::oracle::audit::{Audit, AuditLine, DelayLine, DelayPlace, LogLine, MemoryLine, MetaLine, lines};
 use doorbuster_core::oracle::history::Answer;
-use doorbuster_core::oracle::judge::{Inputs, Losses, Options, Watched, judge_watched};
-use doorbuster_core::order::fate::Fate;
+use doorbuster_core::oracle::judge::{Inputs, Options, Watched};
 use doorbuster_core::order::status::Status;
 use doorbuster_core::sale::command::SaleCommand;
 
-/// After healing, everything is at rest within so many seconds of simulated time: a pay window, its grace, a lost queue
-/// that the sweep makes good, and an epoch that ends on the way.
-const REST_S: u64 = 420;
 /// Probes are numbered from here: no buyer of a plan has such a number.
 const PROBES_FROM: u32 = 1_000_000;
 /// One seed in so many ends with a replay.
 const REPLAYED_OF: u64 = 4;
-/// Tries of one probe.
-const PROBE_TRIES: u32 = 40;
 
 /// Heals, waits for rest, probes, and judges.
 pub fn conclude(world: &mut World) {
@@ -49,11 +41,13 @@ fn settle(world: &mut World) {
     if !come_to_rest(world) {
         return;
     }
+    judge_all(world, Judged::BeforeProbes);
+    super::lost::look_up_all(world);
     sell_what_is_left(world);
     if world.violation.is_some() || !come_to_rest(world) {
         return;
     }
-    judge_all(world, None);
+    judge_all(world, Judged::AtRest);
     if world.violation.is_none() && world.catalog.is_on {
         super::catalog::converge(world);
     }
@@ -67,20 +61,9 @@ fn settle(world: &mut World) {
         let before = in_charge(audit(world));
         replay_everything(world);
         if come_to_rest(world) {
-            judge_all(world, Some(before));
+            judge_all(world, Judged::Replayed(before));
         }
     }
-}
-
-/// Without memories of ended epochs: what a replay does to them nobody will ever read.
-fn in_charge(mut audit: Audit) -> Audit {
-    let shards = audit.shards.clone();
-    let own = |memory: &MemoryLine| {
-        let row = shards.get(&memory.k).filter(|row| row.phase == Phase::Open);
-        row.is_some_and(|row| (row.server, row.epoch, row.nonce) == (memory.server, memory.epoch, memory.nonce))
-    };
-    audit.memories.iter_mut().for_each(|memories| memories.retain(|_, memory| own(memory)));
-    audit
 }
 
 /// Every group begins again at the first record of every partition.
@@ -91,6 +74,7 @@ fn replay_everything(world: &mut World) {
         world.broker.rewind(now, group, u64::MAX, &mut out);
     }
     world.serve(Address::Broker, out, AnswerOf::Broker);
+    embedded::begin_again(world, u64::MAX);
 }
 
 /// Runs until nothing is owed; says which promise is broken when that takes too long.
@@ -106,7 +90,7 @@ fn come_to_rest(world: &mut World) -> bool {
         }
     }
     let owed = owed(world).unwrap_or_default();
-    judge_all(world, None);
+    judge_all(world, Judged::Overdue);
     world.violate("L11", format!("not at rest {REST_S} s after everything was healed: {owed}"));
     false
 }
@@ -131,6 +115,9 @@ fn owed(world: &World) -> Option<String> {
             return Some(format!("{group:?} has not done {} records", world.broker.lag(group)));
         }
     }
+    if world.platform.lag() > 0 {
+        return Some(format!("intake has not done {} records of the log", world.platform.lag()));
+    }
     if world.database.stream.unsent() > 0 || !world.database.stream.only_leaves_are_open() {
         return Some("the outbox is not relayed".to_owned());
     }
@@ -147,17 +134,8 @@ fn owed(world: &World) -> Option<String> {
 
 fn is_settled(world: &World, shard: ShardId) -> bool {
     let Some(row) = world.database.rows().shards.get(&shard) else { return false };
-    if sale_state(world) == Some(SaleState::Closed) {
-        return row.phase == Phase::Closed;
-    }
-    let memory = world.nodes[world.primary].store.shard(shard);
-    let own = memory.filter(|memory| memory.server == row.server).and_then(|memory| memory.meta());
-    row.phase == Phase::Open
-        && own.is_some_and(|meta| {
-            (meta.epoch, meta.nonce, meta.seq) == (row.epoch, row.nonce, row.cursor)
-                && meta.state == ShardState::Open
-                && meta.acked == meta.seq
-        })
+    let memory = world.platform.memory(&world.nodes[world.primary], shard).filter(|memory| memory.server == row.server);
+    rest::is_settled(row, sale_state(world), || memory.and_then(|memory| memory.meta().copied()))
 }
 
 /// Probe shoppers: of each SKU of each shard that has free units one is bought, and given back.
@@ -172,19 +150,13 @@ fn sell_what_is_left(world: &mut World) {
     for (number, ((shard, sku), row)) in stock.into_iter().enumerate() {
         if row.granted > row.consumed {
             let n = PROBES_FROM + number as u32;
-            let user = user_of(world, shard, n);
+            let user = prober(shard, world.setup.shards, n);
             let seed = world.seed;
             world.buyers.join(n, user, seed);
+            buyer::start(world, n);
             try_probe(world, n, shard, sku, 0);
         }
     }
-}
-
-/// A user whom this shard serves.
-fn user_of(world: &World, shard: ShardId, n: u32) -> UserId {
-    let name = |turn: u32| UserId::parse(&format!("probe-{n}-{turn}")).expect("a short name");
-    let found = (0..10_000).map(name).find(|user| user.shard_of(world.setup.shards) == shard.k);
-    found.expect("one in as many as there are shards fits")
 }
 
 fn try_probe(world: &mut World, n: u32, shard: ShardId, sku: SkuId, tries: u32) {
@@ -218,9 +190,12 @@ pub fn audit(world: &World) -> Audit {
     let mut all = lines(meta, world.database.rows());
     for shard in world.shards() {
         let row = world.database.rows().shards.get(&shard);
-        let memory = world.nodes[world.primary].store.shard(shard);
+        let memory = world.platform.memory(&world.nodes[world.primary], shard);
         all.extend(memory.and_then(|memory| MemoryLine::of(shard.k, memory)).map(AuditLine::Memory));
-        let (epoch, seq) = end_of_log(world, shard, row.map_or(Epoch(0), |row| row.epoch));
+        let epoch = row.map_or(Epoch(0), |row| row.epoch);
+        // What was decided was there, also where the log has lost it since.
+        let decided = row.filter(|_| world.durable_lost).map_or(Seq(0), |row| row.cursor);
+        let seq = end_of_log(&world.broker, shard, epoch).max(decided);
         all.push(AuditLine::Log(LogLine { k: shard.k, epoch, seq }));
     }
     let delay = world.nodes[world.primary].store.queue.tasks().map(|(order, due_at, token)| DelayLine {
@@ -233,39 +208,17 @@ pub fn audit(world: &World) -> Audit {
     Audit::collect(all).expect("rows of maps are there once")
 }
 
-fn intents(world: &World, shard: ShardId) -> impl Iterator<Item = &Intent> {
-    let log = world.broker.log(TopicId::Intents, super::roles::partition_of(shard));
-    let payloads = log.into_iter().flat_map(|log| log.records().iter().map(|(_, payload)| payload));
-    payloads.filter_map(move |payload| match payload {
-        Payload::Intent(intent) if intent.shard() == shard => Some(intent),
-        Payload::Intent(_) | Payload::Event(_) | Payload::Poison => None,
-    })
-}
-
-fn end_of_log(world: &World, shard: ShardId, epoch: Epoch) -> (Epoch, Seq) {
-    let seqs = intents(world, shard).filter_map(|intent| match intent {
-        Intent::Entry(_, entry) if entry.epoch == epoch => Some(entry.seq),
-        Intent::Entry(..) | Intent::Seal(..) => None,
-    });
-    let last = seqs.max().unwrap_or(Seq(0));
-    // What was decided was there, also where the log has lost it since.
-    let row = world.database.rows().shards.get(&shard).filter(|row| world.durable_lost && row.epoch == epoch);
-    (epoch, last.max(row.map_or(Seq(0), |row| row.cursor)))
-}
-
-/// The whole judge; the first red one is the run's violation. After a replay `before` is what stood before it.
-fn judge_all(world: &mut World, before: Option<Audit>) {
-    let now = audit(world);
-    let (audit, replayed) = match before {
-        Some(before) => (before, Some(in_charge(now))),
-        None => (now, None),
+/// The whole judge; what is broken is the run's violation, named by the most telling promise.
+fn judge_all(world: &mut World, judged: Judged) {
+    let (now, overdue) = (audit(world), matches!(judged, Judged::Overdue));
+    let looks = matches!(judged, Judged::AtRest | Judged::Overdue);
+    let (audit, replayed) = match judged {
+        Judged::Replayed(before) => (before, Some(in_charge(now))),
+        Judged::BeforeProbes | Judged::AtRest | Judged::Overdue => (now, None),
     };
-    let ended = audit.shards.values().any(|shard| shard.epoch > Epoch(1));
-    let durable = world.setup.acknowledge == Acknowledge::Log;
     let options = Options {
         at_rest: true,
-        // The end of an epoch may lose what only its server knew; below, each loss is looked for in the durable log.
-        losses: if (ended && !durable) || world.durable_lost { Losses::Uncounted } else { Losses::Forbidden },
+        losses: losses(&audit, world.setup.acknowledge, world.durable_lost),
         sale_closed: sale_state(world) == Some(SaleState::Closed),
         problems: None,
         clock_skew_ms: 0,
@@ -282,107 +235,37 @@ fn judge_all(world: &mut World, before: Option<Audit>) {
         windows: Some(&world.windows).filter(|_| world.has_role("sales")),
         ..Watched::default()
     };
-    let verdict = judge_watched(inputs, watched);
-    let red = verdict.reds().next().map(|(check, findings, count)| {
-        let first = findings.first().map_or(String::new(), |finding| format!("{}: {}", finding.place, finding.what));
-        (check.id(), format!("{count} times, first {first}"))
-    });
-    if let Some((id, what)) = red {
+    if let Some((id, what)) = finding(inputs, watched, overdue) {
         return world.violate(id, what);
     }
-    if replayed.is_some() {
-        return;
-    }
-    losses_are_excused(world, &audit);
-    money_is_kept_right(world, &audit);
-    note_moments(world, &audit);
-    let places = audit.orders.values().map(|order| order.status());
-    for status in places {
-        world.count(status.name());
+    if looks {
+        look(world, &audit);
     }
 }
 
-/// S5, sharper than rows alone can say it: no lost acceptance stands in the durable log before the end of its epoch.
-fn losses_are_excused(world: &mut World, audit: &Audit) {
-    let mut lost: Vec<(OrderId, (Epoch, Seq))> = Vec::new();
-    for (_, _, _, accepted) in world.buyers.history.acceptances() {
-        let Some(place) = accepted.place() else { continue };
-        let own = audit.orders.get(&accepted.id).and_then(|order| order.place());
-        let given_up = audit.orders.get(&accepted.id).is_some_and(|order| order.place().is_none());
-        if own != Some(place) && !given_up {
-            lost.push((accepted.id, place));
-        }
+/// What the rows alone cannot say, and what there was.
+fn look(world: &mut World, audit: &Audit) {
+    let found = AtRest {
+        audit,
+        rows: world.database.rows(),
+        history: &world.buyers.history,
+        broker: &world.broker,
+        // Without that role payments are settled without a provider.
+        provider: Some(&world.provider).filter(|_| world.has_role("payment")),
+        durable_lost: world.durable_lost,
     }
-    for (id, (epoch, seq)) in lost {
-        *world.counts.entry("acceptances lost").or_default() += 1;
-        // What a buyer hears who looks it up with the receipt.
-        let rows = world.database.rows();
-        let told = rows.shards.get(&id.shard).map(|shard| Fate::of(rows.orders.get(&id), shard, epoch, seq));
-        if told == Some(Fate::OnItsWay) || told.is_none() {
-            world.violate("S23", format!("{id} is lost at {}-{}, and its receipt says {told:?}", epoch.0, seq.0));
-        }
-        let before_seal =
-            intents(world, id.shard).take_while(|intent| !matches!(intent, Intent::Seal(_, of) if *of == epoch));
-        let stands = before_seal
-            .filter(|intent| matches!(intent, Intent::Entry(_, entry) if (entry.epoch, entry.seq) == (epoch, seq)))
-            .count();
-        // Behind a gap of a durable log that lost records nothing is decided, though it stands there.
-        if stands > 0 && !world.durable_lost && !broken_by_ledger(audit, id) {
-            return world
-                .violate("S5", format!("{id} is lost, but stands at {}-{} before its epoch's seal", epoch.0, seq.0));
-        }
+    .look();
+    world.faults.sometimes.extend(found.moments);
+    if world.hosts.iter().any(|host| host.is_gone) {
+        world.count("at rest with one instance of each role");
     }
-}
-
-fn broken_by_ledger(audit: &Audit, id: OrderId) -> bool {
-    use doorbuster_core::database::rows::SealReason;
-    audit.shards.get(&id.shard.k).is_some_and(|shard| shard.reason == Some(SealReason::LedgerBroken))
-}
-
-/// S6's other half, at the provider: money that was taken is on a paid order or went back.
-fn money_is_kept_right(world: &mut World, audit: &Audit) {
-    let stuck = world.provider.succeeded().find(|payment| {
-        let counts = audit
-            .payments
-            .get(payment)
-            .is_some_and(|row| audit.orders.get(&row.order).is_some_and(|order| order.payment == Some(*payment)));
-        counts == world.provider.gave_back(*payment)
-    });
-    if let Some(payment) = stuck {
-        let row = audit.payments.get(&payment);
-        let back = world.provider.gave_back(payment);
-        world.violate("S6", format!("money of {payment} was taken, given back: {back}, its row is {row:?}"));
+    if found.lost > 0 {
+        world.counts.insert("acceptances lost", found.lost);
     }
-}
-
-/// Moments that an ensemble must have reached.
-fn note_moments(world: &mut World, audit: &Audit) {
-    use doorbuster_core::database::rows::PaymentStatus;
-    use doorbuster_core::order::status::Ending;
-    let mut note = |reached: bool, moment: &'static str| {
-        if reached {
-            world.faults.sometimes.insert(moment);
-        }
-    };
-    let late = |status: PaymentStatus| {
-        audit
-            .payments
-            .values()
-            .any(|row| row.status == status && Some(row.id) != audit.orders.get(&row.order).and_then(|o| o.payment))
-    };
-    let moved = |payment: &&doorbuster_core::database::rows::PaymentRow| {
-        payment.status == PaymentStatus::Paid && !payment.id.as_str().contains(&payment.order.reservation.to_string())
-    };
-    note(audit.shards.values().any(|shard| shard.epoch > Epoch(1)), "an epoch ended");
-    note(audit.shards.values().any(|shard| shard.epoch > Epoch(3)), "three epochs ended");
-    note(audit.shards.values().any(|shard| shard.phase == Phase::Closed), "a shard was closed");
-    note(
-        audit.orders.values().any(|order| order.status() == Status::Cancelled(Ending::Expired)),
-        "a pay window ran out",
-    );
-    note(audit.orders.values().any(|order| order.place().is_none()), "a key was given up before its intent arrived");
-    note(late(PaymentStatus::Refunded), "money that came late or twice went back");
-    note(audit.payments.values().any(|row| moved(&row)), "a late payment found another unit");
-    note(!world.broker.aside.is_empty(), "a record was set aside");
-    note(world.counts.contains_key("acceptances lost"), "an acceptance was lost and its place says so");
+    if let Some((id, what)) = found.broken {
+        return world.violate(id, what);
+    }
+    for order in audit.orders.values() {
+        world.count(order.status().name());
+    }
 }

@@ -16,6 +16,7 @@ pub mod sales;
 pub mod settler;
 pub mod sweep;
 
+use super::embedded;
 use super::host::{Told, Unit};
 use super::world::{At, World};
 use crate::plan::Setup;
@@ -106,7 +107,10 @@ fn start_consumer(world: &mut World, at: At) {
         "intake" => {
             let seed = world.entropy(at.host);
             let cell = world.install(at, Unit::Intake(Consumer::new(seed)));
-            inbox::attend(world, at, cell, Group::Intake, intake::wrap);
+            match world.setup.embedded {
+                true => embedded::attend(world, at, cell),
+                false => inbox::attend(world, at, cell, Group::Intake, intake::wrap),
+            }
         }
         "settler" => {
             let seed = world.entropy(at.host);

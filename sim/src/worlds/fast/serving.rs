@@ -26,6 +26,11 @@ impl World {
                 self.broker.step(now, ServiceEvent::Asked { call, request }, &mut out);
                 self.serve(address, out, Answer::Broker);
             }
+            // What a dead process asked itself for died with it.
+            Request::Node(..) if self.setup.embedded && !self.waits(call) => {}
+            Request::Node(_, request) if self.platform.serves(&request) => {
+                super::embedded::step(self, ServiceEvent::Asked { call, request });
+            }
             Request::Node(n, request) => {
                 let mut out = Vec::new();
                 let shard = request.shard().filter(|_| request.writes());
@@ -69,6 +74,7 @@ impl World {
                 let mut out = Vec::new();
                 self.nodes[n].step(now, ServiceEvent::Woken, &mut out);
                 self.serve(address, out, Answer::Node);
+                super::embedded::step(self, ServiceEvent::Woken);
             }
             Address::Provider => {
                 let mut out = Vec::new();
@@ -95,7 +101,10 @@ impl World {
                     self.durable_lost |= matches!(kind, FaultKind::K4 | FaultKind::K10);
                     self.faults.take_effect(kind, stage);
                 }
-                ServiceEffect::Committed(commit) => super::watch::committed(self, &commit),
+                ServiceEffect::Committed(commit) => {
+                    super::watch::committed(self, &commit);
+                    super::embedded::committed(self, &commit);
+                }
             }
         }
         for notice in std::mem::take(&mut self.provider.due) {
@@ -116,7 +125,7 @@ impl World {
         let wake = match address {
             Address::Database => self.database.wake_at(),
             Address::Broker => self.broker.wake_at(),
-            Address::Node(n) => self.nodes[n].wake_at(),
+            Address::Node(n) => self.nodes[n].wake_at().into_iter().chain(self.platform.wake_at()).min(),
             Address::Provider => self.provider.wake_at(),
             Address::Search => self.search.wake_at(),
             Address::Host(_) => None,

@@ -1,6 +1,8 @@
 //! Strikes of the plan: each begins, has its effect, and ends.
 
+use super::meeting;
 use super::network::{End, Rule, Treatment};
+use super::roles;
 use super::world::{Happening, World};
 use crate::fault::FaultKind;
 use crate::plan::Strike;
@@ -33,7 +35,10 @@ pub fn plan(world: &mut World) {
             }
             _ => {
                 world.at(strike.at_ms * 1000, Happening::Struck(index));
-                world.at((strike.at_ms + strike.for_ms) * 1000, Happening::Healed(index));
+                // What waits for its moment ends so long after that.
+                if strike.meets.is_none() {
+                    world.at((strike.at_ms + strike.for_ms) * 1000, Happening::Healed(index));
+                }
             }
         }
     }
@@ -45,10 +50,10 @@ fn permille(strike: &Strike) -> u64 {
 
 /// A strike begins.
 pub fn strike(world: &mut World, index: usize) {
-    if world.is_healed {
+    if world.is_healed || meeting::must_wait(world, index) {
         return;
     }
-    let strike = world.plan.strikes[index].clone();
+    let strike = meeting::strike_of(world, index);
     world.faults.inject(strike.fault);
     let name = world.names.world.clone();
     world.tell(&name, Kind::Struck, None, || {
@@ -65,6 +70,7 @@ pub fn strike(world: &mut World, index: usize) {
     match strike.fault {
         N1 | N2 | N3 | N4 | N5 | N6 | N8 | N9 => strike_links(world, index, &strike),
         P1 | P2 | P4 | P5 | P6 | P7 | P8 | C5 | O3 | O4 => strike_processes(world, &strike),
+        P10 => leave_one(world, &strike),
         C1 | C2 | C3 | C6 => strike_clocks(world, &strike),
         R1 | R2 | R3 | R4 | C4 | R6 | R10 | R11 => super::failover::strike(world, &strike),
         K1 | K2 | K3 | K5 | K11 | K12 => world.broker.conditions.strike(strike.fault, permille(&strike)),
@@ -82,6 +88,8 @@ pub fn strike(world: &mut World, index: usize) {
             }
         }
         O1 | O2 => operate(world, index, &strike),
+        Q1 | Q2 | Q3 | Q4 | Q5 => super::embedded::strike(world, &strike),
+        O6 => super::catalog::edit_again(world, &strike),
         // The rest has no beginning here: habits of buyers, other worlds' kinds, and what the setup holds.
         _ => {}
     }
@@ -92,7 +100,7 @@ pub fn heal(world: &mut World, index: usize) {
     if world.is_healed {
         return;
     }
-    let strike = world.plan.strikes[index].clone();
+    let strike = meeting::strike_of(world, index);
     if strike.for_ms > 0 {
         let name = world.names.world.clone();
         world
@@ -120,6 +128,7 @@ pub fn heal(world: &mut World, index: usize) {
         K1 | K2 | K3 | K4 | K5 | K10 | K11 | K12 => world.broker.conditions.heal(strike.fault),
         E1 | E2 | E3 | E4 | E5 => world.search.conditions.heal(strike.fault),
         R8 => world.nodes.iter_mut().for_each(|node| node.conditions.heal(R8)),
+        Q1 | Q2 | Q4 => super::embedded::heal(world, &strike),
         D1 | D2 | D3 | D4 | D5 | D6 | D8 | D9 | D11 => world.database.conditions.heal(strike.fault),
         _ => {}
     }
@@ -186,18 +195,17 @@ fn strike_processes(world: &mut World, strike: &Strike) {
         if !world.hosts[host].is_up {
             continue;
         }
-        let stage = world.hosts[host].pending().unwrap_or("at rest");
         match strike.fault {
             FaultKind::P2 => world.hosts[host].dies_after = Some((strike.amount % 6, FaultKind::P2)),
             FaultKind::P4 | FaultKind::C5 => {
-                world.faults.take_effect(strike.fault, stage);
+                strike_work(world, strike.fault, host);
                 world.hosts[host].paused = true;
                 if strike.fault == FaultKind::C5 {
                     world.hosts[host].leap_ms = Some(1 + strike.amount % 20_000);
                 }
             }
             FaultKind::P5 => {
-                world.faults.take_effect(strike.fault, stage);
+                strike_work(world, strike.fault, host);
                 world.hosts[host].slow_us = strike.amount.max(1) * 1000;
             }
             FaultKind::P7 => {
@@ -205,7 +213,7 @@ fn strike_processes(world: &mut World, strike: &Strike) {
                 crash_again(world, host);
             }
             FaultKind::O3 => {
-                world.faults.take_effect(strike.fault, stage);
+                strike_work(world, strike.fault, host);
                 world.after_ms(1_500 * turn as u64, move |world| {
                     if !world.is_healed {
                         die_and_return(world, host, 800);
@@ -213,19 +221,40 @@ fn strike_processes(world: &mut World, strike: &Strike) {
                 });
             }
             _ => {
-                world.faults.take_effect(strike.fault, stage);
+                strike_work(world, strike.fault, host);
                 world.crash_host(host);
             }
         }
     }
 }
 
+/// Of each role all but one die, and never return.
+fn leave_one(world: &mut World, strike: &Strike) {
+    for role in roles::ROLES.into_iter().chain(roles::FURTHER) {
+        let hosts = hosts_of(world, role);
+        let left = strike.amount as usize % hosts.len().max(1);
+        for (_, host) in hosts.into_iter().enumerate().filter(|(turn, _)| *turn != left) {
+            strike_work(world, FaultKind::P10, host);
+            world.crash_host(host);
+            world.hosts[host].is_gone = true;
+        }
+    }
+}
+
+/// Notes what a process that is struck has in hand.
+fn strike_work(world: &mut World, kind: FaultKind, host: usize) {
+    let held = world.hosts[host].in_hand();
+    if held.is_empty() {
+        world.faults.take_effect(kind, "at rest");
+    }
+    held.into_iter().for_each(|stage| world.faults.take_effect(kind, stage));
+}
+
 fn crash_again(world: &mut World, host: usize) {
     if !world.hosts[host].restarts || world.is_healed {
         return;
     }
-    let stage = world.hosts[host].pending().unwrap_or("at rest");
-    world.faults.take_effect(FaultKind::P7, stage);
+    strike_work(world, FaultKind::P7, host);
     die_and_return(world, host, 400);
     world.after_ms(1_300, move |world| crash_again(world, host));
 }
@@ -237,8 +266,11 @@ pub fn die_and_return(world: &mut World, host: usize, after_ms: u64) {
 }
 
 fn start_if_down(world: &mut World, host: usize) {
-    if !world.hosts[host].is_up && !world.is_night {
-        world.start_host(host);
+    if !world.hosts[host].is_up && !world.is_night && !world.hosts[host].is_gone {
+        match world.setup.embedded {
+            true => super::embedded::start(world),
+            false => world.start_host(host),
+        }
     }
 }
 
@@ -339,6 +371,7 @@ pub fn heal_all(world: &mut World) {
     world.database.conditions.heal_all();
     world.broker.conditions.heal_all();
     world.search.conditions.heal_all();
+    super::embedded::heal_all(world);
     let now_us = world.now_us;
     for host in 1..world.hosts.len() {
         world.hosts[host].clock.heal(now_us);

@@ -5,7 +5,8 @@ use crate::services::database::Commit;
 use crate::trace::{Kind, Stock};
 use crate::worlds::watch;
 use doorbuster_core::database::rows::Phase;
-use doorbuster_core::ids::ShardId;
+use doorbuster_core::ids::{ShardId, UserId};
+use doorbuster_core::oracle::history::Exchange;
 use doorbuster_core::oracle::probe::Probe;
 use std::collections::BTreeMap;
 
@@ -17,6 +18,13 @@ pub fn probe(world: &mut World, from: Address, probe: Probe) {
     }
     let stale = matches!(from, Address::Node(n) if n != world.primary);
     if let Some((id, what)) = world.watch.report(probe, stale) {
+        world.violate(id, what);
+    }
+}
+
+/// A client was told something.
+pub fn told(world: &mut World, user: &UserId, exchange: &Exchange) {
+    if let Some((id, what)) = world.watch.told(user, exchange) {
         world.violate(id, what);
     }
 }
@@ -50,9 +58,15 @@ pub fn shown(world: &mut World, document: &doorbuster_core::search::document::Do
 
 /// A server ran a command on the memory of this shard.
 pub fn memory(world: &mut World, node: usize, shard: Option<ShardId>) {
-    let Some(found) = shard.and_then(|shard| world.nodes[node].store.shard(shard)) else { return };
+    let Some(found) = shard.and_then(|shard| world.platform.memory(&world.nodes[node], shard)) else { return };
     let (Some(shard), Some(meta)) = (shard, found.meta()) else { return };
-    if let Some((id, what)) = watch::memory(shard, meta.state, found.counters()) {
+    let counted = watch::memory(shard, meta.state, found.counters());
+    // A memory that begins to sell was just filled: its pages must hold what its counters say.
+    let broken = match world.watch.is_new(meta.state, (shard, meta.epoch, meta.nonce)) {
+        true => counted.or_else(|| Some(("I4", format!("{shard}: {}", found.scan().err()?)))),
+        false => counted,
+    };
+    if let Some((id, what)) = broken {
         world.violate(id, what);
     }
 }
@@ -84,7 +98,7 @@ fn stocks(world: &mut World) {
         }
         for shard in world.shards() {
             let open = world.database.rows().shards.get(&shard).is_some_and(|row| row.phase == Phase::Open);
-            let found = world.nodes[world.primary].store.shard(shard).filter(|_| open);
+            let found = world.platform.memory(&world.nodes[world.primary], shard).filter(|_| open);
             let counter = found.and_then(|shard| shard.counters().find(|(of, _)| *of == sku));
             available += counter.map_or(0, |(_, counter)| counter.available);
         }

@@ -2,7 +2,9 @@
 
 use super::buyer::Buyers;
 use super::catalog::Catalog;
+use super::embedded::Platform;
 use super::host::{Host, Told};
+use super::meeting::{self, Meetings};
 pub use super::message::{Address, Answer, At, Away, Continuation, Names, Request};
 use super::network::{Network, Passage};
 use crate::explore::fingerprint;
@@ -17,6 +19,7 @@ use crate::services::node::Node;
 use crate::services::provider::Provider;
 use crate::services::search::Search;
 use crate::trace::{Kind, Trace};
+use crate::worlds::rest;
 use crate::worlds::watch::Watch;
 use doorbuster_core::ids::{SaleId, ServerId, ShardId, SkuId};
 use doorbuster_core::oracle::window_watch::WindowWatch;
@@ -111,6 +114,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// The server that is in charge of all shards.
     pub primary: usize,
+    /// The process and the disk of an embedded platform.
+    pub platform: Platform,
     pub provider: Provider,
     pub search: Search,
     pub catalog: Catalog,
@@ -122,6 +127,8 @@ pub struct World {
     pub faults: FaultLedger,
     pub counts: BTreeMap<&'static str, u64>,
     pub violation: Option<Violation>,
+    /// Strikes that wait for their moment.
+    pub meetings: Meetings,
     pub plants: super::Plants,
     /// The durable log lost what it had acknowledged.
     pub durable_lost: bool,
@@ -163,6 +170,7 @@ impl World {
             broker: Broker::new(seed.stream("broker")),
             nodes,
             primary: 0,
+            platform: Platform::new(&setup, seed, plants),
             provider: Provider::default(),
             search: Search::new(seed.stream("search")),
             catalog: Catalog::new(&setup, seed),
@@ -173,6 +181,7 @@ impl World {
             faults: FaultLedger::default(),
             counts: BTreeMap::new(),
             violation: None,
+            meetings: Meetings::default(),
             plants,
             durable_lost: false,
             is_night: false,
@@ -192,7 +201,9 @@ impl World {
 
     /// Groups of consumers that have members.
     pub fn groups(&self) -> impl Iterator<Item = Group> + use<> {
-        let has = Group::ALL.map(|group| (group, self.has_role(group.role())));
+        // The intake of an embedded platform reads its server's own log.
+        let is_topic = |group| !(self.setup.embedded && group == Group::Intake);
+        let has = Group::ALL.map(|group| (group, is_topic(group) && self.has_role(group.role())));
         has.into_iter().filter(|(_, has)| *has).map(|(group, _)| group)
     }
 
@@ -221,6 +232,8 @@ impl World {
     pub fn violate(&mut self, id: &str, what: String) {
         if self.violation.is_none() {
             let at_us = self.now_us;
+            let few = self.is_healed && self.hosts.iter().any(|host| host.is_gone);
+            let (id, what) = rest::of_few(few, id, what);
             let world = self.names.world.clone();
             self.trace.tell(at_us, &world, Kind::Violated, None, || format!("{id}: {what}"));
             self.violation = Some(Violation { id: id.to_owned(), at_us, what });
@@ -318,7 +331,9 @@ impl World {
         self.tell_message(at, Kind::Sent, call, &request);
         self.calls.insert(call, Open { at, to, deadline_us, then });
         let slow_us = self.hosts[at.host].slow_us;
-        let passage = self.network.request(self.now_us + slow_us, &self.hosts[at.host].name, Network::name(to));
+        let name = self.hosts[at.host].name.clone();
+        meeting::on_its_way(self, &name, Network::name(to), (request.stage(), true));
+        let passage = self.network.request(self.now_us + slow_us, &name, Network::name(to));
         self.bite(request.stage());
         match passage {
             Passage::Arrives(arrives_us) => {
@@ -356,7 +371,9 @@ impl World {
     pub fn respond(&mut self, call: u64, answer: Answer) {
         let Some(open) = self.calls.get(&call) else { return };
         let (at, to, deadline_us) = (open.at, open.to, open.deadline_us);
-        let passage = self.network.reply(self.now_us, &self.hosts[at.host].name, Network::name(to));
+        let name = self.hosts[at.host].name.clone();
+        meeting::on_its_way(self, &name, Network::name(to), (answer.stage(), false));
+        let passage = self.network.reply(self.now_us, &name, Network::name(to));
         self.bite(answer.stage());
         let slow_us = self.hosts[at.host].slow_us;
         match passage {
@@ -368,6 +385,11 @@ impl World {
                 self.at(deadline_us, Happening::Answered { call, answer: Answer::Lost });
             }
         }
+    }
+
+    /// Whether somebody waits for the answer of this call.
+    pub fn waits(&self, call: u64) -> bool {
+        self.calls.contains_key(&call)
     }
 
     /// Nobody will answer this call.

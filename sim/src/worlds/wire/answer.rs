@@ -39,7 +39,8 @@ pub fn understand(told: Option<Told>) -> Word {
 
 fn answer<T>(word: Word, read: impl FnOnce(&Value) -> Option<T>) -> Answer<T> {
     match word {
-        Word::Yes(body) => read(&body).map_or(Answer::Unknown, Answer::Accepted),
+        // Not in the list of documented problems, so that the oracle takes offence at it.
+        Word::Yes(body) => read(&body).map_or_else(|| Answer::Refused("unreadable".to_owned()), Answer::Accepted),
         Word::No(problem) => Answer::Refused(problem),
         Word::Nothing => Answer::Unknown,
     }
@@ -58,7 +59,12 @@ pub fn accepted(word: Word) -> Answer<Accepted> {
     })
 }
 
-/// Of a look-up; that a key was given up is no answer of the oracle's list.
+/// Whether a look-up says that the key was given up, which is no answer of the oracle's list.
+pub fn is_abandoned(word: &Word) -> bool {
+    matches!(word, Word::Yes(body) if body["outcome"] == "abandoned")
+}
+
+/// Of a look-up.
 pub fn became(word: Word) -> Answer<Became> {
     answer(word, |body| match body["outcome"].as_str()? {
         "accepted" => Some(Became::Accepted(order(body)?)),

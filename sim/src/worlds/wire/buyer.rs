@@ -1,28 +1,24 @@
 //! Buyers over HTTP: each draws what it does from a stream of its own, so that one less shifts no other.
 
 use super::answer::{self, Word};
+use super::crowd::{Crowd, Errand};
 use super::http::{Question, ask};
-use super::process::Process;
 use crate::fault::FaultKind;
-use crate::plan::Setup;
-use crate::seed::Seed;
 use crate::trace::Kind;
-use doorbuster_core::ids::{Key, OrderId, SaleId, SkuId, UserId};
+use doorbuster_core::ids::{Key, OrderId, PaymentId, SkuId, UserId};
 use doorbuster_core::ledger::basket::{Basket, Line};
-use doorbuster_core::oracle::history::{Accepted, Answer, Became, Call, Exchange};
+use doorbuster_core::oracle::history::{Accepted, Answer, Became, Call, Exchange, Seen};
 use doorbuster_core::rng::Rng;
 use doorbuster_core::time::Wall;
 use doorbuster_runtime::drive::spawn;
 use doorbuster_runtime::env::Env;
-use doorbuster_web::token::{Caller, Role, Tokens};
+use doorbuster_web::payments::{SIGNATURE, sign};
+use doorbuster_web::token::{Caller, Role};
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderName};
-use std::collections::BTreeMap;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Tries of one click before its buyer wants certainty.
 const TRIES_MAX: u32 = 8;
@@ -30,31 +26,6 @@ const TRIES_MAX: u32 = 8;
 const CERTAIN_TRIES_MAX: u32 = 120;
 /// Tries of an errand whose answer is not there.
 const ERRAND_TRIES_MAX: u32 = 5;
-
-/// What all buyers share.
-pub struct Crowd {
-    /// The host that they sit on.
-    pub process: Arc<Process>,
-    /// The sale.
-    pub sale: SaleId,
-    /// Its SKUs.
-    pub skus: Vec<SkuId>,
-    /// The plan's.
-    pub setup: Setup,
-    /// Names of the hosts of edges.
-    pub edges: Vec<String>,
-    /// Parts per thousand of each habit.
-    pub habits: BTreeMap<FaultKind, u64>,
-    /// Issues their tokens.
-    pub tokens: Tokens,
-    /// Errands under way.
-    pub busy: AtomicU64,
-    /// Errands from outside of the host, until somebody runs them there.
-    pub outside: (mpsc::UnboundedSender<Run>, Mutex<Option<mpsc::UnboundedReceiver<Run>>>),
-}
-
-/// An errand.
-pub type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One buyer.
 pub struct Buyer {
@@ -74,73 +45,9 @@ struct Click {
     echo: bool,
 }
 
-/// An errand under way, for as long as somebody holds it.
-struct Errand(Arc<Crowd>);
-
-impl Errand {
-    fn begin(crowd: &Arc<Crowd>) -> Errand {
-        crowd.busy.fetch_add(1, Ordering::Relaxed);
-        Errand(crowd.clone())
-    }
-}
-
-impl Drop for Errand {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-async fn pause(millis: u64) {
+/// Waits as long, of simulated time.
+pub async fn pause(millis: u64) {
     tokio::time::sleep(Duration::from_millis(millis)).await;
-}
-
-impl Crowd {
-    /// Whether nobody wants anything any more.
-    pub fn is_quiet(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0
-    }
-
-    /// Errands that are begun outside of the host run on it.
-    pub async fn run_errands(&self) {
-        let errands = self.outside.1.lock().expect("no holder of this lock panics").take();
-        let mut errands = errands.expect("the host of the buyers has one life");
-        while let Some(errand) = errands.recv().await {
-            spawn(errand);
-        }
-    }
-
-    /// Sends probes to the host.
-    pub fn send_probes(self: &Arc<Crowd>, probes: impl IntoIterator<Item = impl Future<Output = ()> + Send + 'static>) {
-        for probe in probes {
-            let errand = Errand::begin(self);
-            let run = async move {
-                probe.await;
-                drop(errand);
-            };
-            self.outside.0.send(Box::pin(run)).expect("the crowd holds the other end");
-        }
-    }
-
-    /// All buyers of the plan come within the time that it gives them, after so many milliseconds.
-    pub fn arrive(self: &Arc<Crowd>, seed: Seed, after_ms: u64) {
-        let burst = self.habits.contains_key(&FaultKind::U8);
-        for number in &self.setup.buyers {
-            let buyer = Buyer::new(self, &format!("buyer-{number}"), seed.stream(&format!("buyer/{number}")));
-            let late_ms = if burst { buyer.draw(2) } else { buyer.draw(self.setup.arrivals_ms.max(1)) };
-            if burst {
-                self.process.scene.take_effect(FaultKind::U8, "a buyer's way");
-            }
-            let errand = Errand::begin(self);
-            spawn(async move {
-                pause(after_ms + late_ms).await;
-                buyer.come();
-                if buyer.follows(FaultKind::U2) {
-                    buyer.come();
-                }
-                drop(errand);
-            });
-        }
-    }
 }
 
 impl Buyer {
@@ -152,12 +59,13 @@ impl Buyer {
         Arc::new(Buyer { crowd: crowd.clone(), user, token, rng: Mutex::new(rng), keys: AtomicU32::new(0) })
     }
 
-    fn draw(&self, bound: u64) -> u64 {
+    /// Something below the bound, by this buyer's own stream.
+    pub fn draw(&self, bound: u64) -> u64 {
         self.rng.lock().expect("no holder of this lock panics").below(bound)
     }
 
     /// Whether this buyer follows a habit now.
-    fn follows(&self, habit: FaultKind) -> bool {
+    pub fn follows(&self, habit: FaultKind) -> bool {
         let Some(permille) = self.crowd.habits.get(&habit) else { return false };
         let follows = self.draw(1000) < *permille;
         if follows {
@@ -172,7 +80,7 @@ impl Buyer {
     }
 
     /// A buyer comes with a wish.
-    fn come(self: &Arc<Buyer>) {
+    pub fn come(self: &Arc<Buyer>) {
         let (skus, limit) = (&self.crowd.skus, u64::from(self.crowd.setup.limit));
         let first = self.draw(skus.len() as u64) as usize;
         let mut lines = vec![Line { sku: skus[first], quantity: 1 + self.draw(limit.min(2)) as u32 }];
@@ -210,13 +118,15 @@ impl Buyer {
         });
     }
 
-    /// Asks an edge as this buyer.
+    /// Asks some edge as this buyer.
     async fn ask(&self, method: Method, path: String, more: Vec<(HeaderName, String)>, body: Option<String>) -> Word {
-        let edge = &self.crowd.edges[self.draw(self.crowd.edges.len() as u64) as usize];
+        self.ask_at(self.edge(), Question { method, path, headers: more, body }).await
+    }
+
+    async fn ask_at(&self, edge: &str, question: Question) -> Word {
         let mut headers = vec![(AUTHORIZATION, format!("Bearer {}", self.token))];
-        headers.extend(more);
-        let told = ask(&self.crowd.process, edge, Question { method, path, headers, body }).await;
-        let word = answer::understand(told);
+        headers.extend(question.headers);
+        let word = answer::understand(ask(&self.crowd.process, edge, Question { headers, ..question }).await);
         if let Word::No(problem) = &word
             && problem == "internal"
         {
@@ -234,15 +144,19 @@ impl Buyer {
         let (user, answered_at) = (self.user.clone(), self.wall());
         let scene = &self.crowd.process.scene;
         scene.tell(&self.crowd.process.name, Kind::Client, || format!("{user}: {exchange:?}"));
+        let broken = scene.state().watch.told(&user, &exchange);
+        if let Some((id, what)) = broken {
+            scene.violate(id, what);
+        }
         scene.state().history.calls.push(Call { user, sent_at, answered_at, exchange });
     }
 
-    async fn click(&self, key: Key, basket: &Basket) -> Answer<Accepted> {
+    async fn click(&self, edge: &str, key: Key, basket: &Basket) -> Answer<Accepted> {
         let sent_at = self.wall();
         let path = format!("/v1/sales/{}/reservations", self.crowd.sale);
         let headers = vec![(doorbuster_web::IDEMPOTENCY_KEY, key.to_string())];
-        let body = serde_json::json!({ "lines": basket.lines() }).to_string();
-        let answer = answer::accepted(self.ask(Method::POST, path, headers, Some(body)).await);
+        let body = Some(serde_json::json!({ "lines": basket.lines() }).to_string());
+        let answer = answer::accepted(self.ask_at(edge, Question { method: Method::POST, path, headers, body }).await);
         self.note(sent_at, Exchange::Reserve { key, basket: basket.clone(), answer: answer.clone() });
         answer
     }
@@ -250,8 +164,9 @@ impl Buyer {
     /// A click; the errand ends when its buyer knows what became of it, or has had enough.
     async fn reserve(self: &Arc<Buyer>, click: Click) {
         let scene = self.crowd.process.scene.clone();
+        let mut edge = self.edge();
         for tries in 1.. {
-            match self.click(click.key, &click.basket).await {
+            match self.click(edge, click.key, &click.basket).await {
                 Answer::Accepted(accepted) => {
                     scene.count("accepted");
                     if !click.echo {
@@ -277,18 +192,32 @@ impl Buyer {
                     if tries >= TRIES_MAX || self.draw(4) == 0 {
                         return self.make_certain(click.key).await;
                     }
-                    if self.crowd.habits.contains_key(&FaultKind::U3) {
-                        scene.take_effect(FaultKind::U3, "an unknown outcome");
-                    }
+                    edge = self.edge_after(edge);
                     pause(50 + self.draw(1_000)).await;
                 }
             }
         }
     }
 
+    /// Where a click whose outcome is unknown is repeated: at another edge, if that is the habit and there is one.
+    fn edge_after<'a>(&'a self, last: &'a str) -> &'a str {
+        if !self.crowd.habits.contains_key(&FaultKind::U3) {
+            return self.edge();
+        }
+        // A few looks: where one edge is left there is no other.
+        let Some(other) = (0..8).map(|_| self.edge()).find(|edge| *edge != last) else { return last };
+        self.crowd.process.scene.take_effect(FaultKind::U3, "an unknown outcome");
+        other
+    }
+
+    fn edge(&self) -> &str {
+        let pick = self.draw(self.crowd.edges.len() as u64);
+        self.crowd.process.scene.one_of(&self.crowd.edges, pick)
+    }
+
     /// What no client of ours would send: it is refused in words, or the connection ends.
     async fn send_nonsense(&self) {
-        let edge = &self.crowd.edges[self.draw(self.crowd.edges.len() as u64) as usize];
+        let edge = self.edge();
         let path = format!("/v1/sales/{}/reservations", self.crowd.sale);
         let good = |body: &str| Question {
             method: Method::POST,
@@ -328,7 +257,11 @@ impl Buyer {
             let sent_at = self.wall();
             let path = format!("/v1/sales/{}/reservations/{key}", self.crowd.sale);
             let headers = receipt.iter().map(|receipt| (HeaderName::from_static("receipt"), receipt.clone())).collect();
-            let answer = answer::became(self.ask(Method::GET, path, headers, None).await);
+            let word = self.ask(Method::GET, path, headers, None).await;
+            if answer::is_abandoned(&word) {
+                return self.crowd.process.scene.count("told that it was abandoned");
+            }
+            let answer = answer::became(word);
             self.note(sent_at, Exchange::LookUp { key, answer: answer.clone() });
             match answer {
                 Answer::Accepted(Became::Accepted(order)) => return self.decide(order).await,
@@ -337,6 +270,12 @@ impl Buyer {
                 Answer::Refused(_) | Answer::Unknown => pause(500 + self.draw(2_000)).await,
             }
         }
+        self.never_learns(key);
+    }
+
+    fn never_learns(&self, key: Key) {
+        let what = format!("{} has asked {CERTAIN_TRIES_MAX} times and never learns what became of {key}", self.user);
+        self.crowd.process.scene.violate("L11", what);
     }
 
     /// Gives a key up, until that is certain.
@@ -352,6 +291,7 @@ impl Buyer {
                 Answer::Refused(_) | Answer::Unknown => pause(500 + self.draw(2_000)).await,
             }
         }
+        self.never_learns(key);
     }
 
     /// A buyer with a 202 in its hands.
@@ -385,11 +325,11 @@ impl Buyer {
                 self.pay(order, 2, odd).await;
             }
             (true, 3..=4) => {
-                self.cancel(order).await;
+                drop(self.cancel(order).await);
                 self.pay(order, 1, odd).await;
             }
             (_, 0..=6) => self.pay(order, 1, odd).await,
-            (_, 7) => self.cancel(order).await,
+            (_, 7) => drop(self.cancel(order).await),
             (_, 8) => self.look(order).await,
             (_, _) => {}
         }
@@ -410,6 +350,9 @@ impl Buyer {
             let answer = answer::started(self.ask(Method::POST, path, headers, Some(body)).await);
             let payment = answer.accepted().and_then(|started| started.payment);
             self.note(sent_at, Exchange::Pay { order, payment, answer: answer.clone() });
+            if let Some(payment) = payment.filter(|_| word == "forged") {
+                self.forge(payment).await;
+            }
             let again = match answer {
                 Answer::Accepted(_) => false,
                 Answer::Refused(problem) => ["not-yet", "unavailable"].contains(&problem.as_str()),
@@ -423,17 +366,39 @@ impl Buyer {
         self.look(order).await;
     }
 
-    async fn cancel(&self, order: OrderId) {
+    /// A webhook of somebody who does not know the secret. Whoever believes it has an order that nobody paid for.
+    async fn forge(&self, payment: PaymentId) {
+        let body = serde_json::json!({ "payment_id": payment, "verdict": "succeeded" }).to_string();
+        let signature = sign(b"not the secret", self.wall(), body.as_bytes());
+        let headers = vec![(HeaderName::from_static(SIGNATURE), signature)];
+        let path = "/v1/webhooks/payments/simulated".to_owned();
+        let question = Question { method: Method::POST, path, headers, body: Some(body) };
+        let told = ask(&self.crowd.process, self.edge(), question).await;
+        if let Some(told) = told.filter(|told| told.status < 300) {
+            let what = format!("a forged webhook for {payment} was answered with {}", told.status);
+            self.crowd.process.scene.violate("S21", what);
+        }
+    }
+
+    /// Cancels an order; the last answer.
+    async fn cancel(&self, order: OrderId) -> Answer<Seen> {
+        let mut last = Answer::Unknown;
         for _ in 0..ERRAND_TRIES_MAX {
             let sent_at = self.wall();
             let answer = answer::seen(self.ask(Method::DELETE, format!("/v1/orders/{order}"), Vec::new(), None).await);
             self.note(sent_at, Exchange::Cancel { order, answer: answer.clone() });
-            match answer {
-                Answer::Accepted(_) => return,
-                Answer::Refused(problem) if problem != "not-yet" && problem != "unavailable" => return,
-                Answer::Refused(_) | Answer::Unknown => pause(300 + self.draw(1_000)).await,
+            let again = match &answer {
+                Answer::Accepted(_) => false,
+                Answer::Refused(problem) => problem == "not-yet" || problem == "unavailable",
+                Answer::Unknown => true,
+            };
+            last = answer;
+            if !again {
+                break;
             }
+            pause(300 + self.draw(1_000)).await;
         }
+        last
     }
 
     async fn look(&self, order: OrderId) {
@@ -448,13 +413,26 @@ pub async fn probe(buyer: Arc<Buyer>, sku: SkuId, tries_max: u32) -> Result<(), 
     let basket = Basket::parse(&[Line { sku, quantity: 1 }]).expect("one unit");
     let mut last = String::new();
     for _ in 0..tries_max {
-        match buyer.click(buyer.next_key(), &basket).await {
+        match buyer.click(buyer.edge(), buyer.next_key(), &basket).await {
             Answer::Accepted(accepted) => {
-                buyer.cancel(accepted.id).await;
-                return Ok(());
+                return give_back(&buyer, accepted.id, tries_max).await;
             }
             Answer::Refused(problem) => last = problem,
             Answer::Unknown => last = "nothing".to_owned(),
+        }
+        pause(500).await;
+    }
+    Err(last)
+}
+
+/// An order is decided when the lease of a forwarder that died with its partition has ended, if not before: so long a probe
+/// has patience.
+async fn give_back(buyer: &Buyer, order: OrderId, tries_max: u32) -> Result<(), String> {
+    let mut last = String::new();
+    for _ in 0..tries_max {
+        match buyer.cancel(order).await {
+            Answer::Accepted(_) => return Ok(()),
+            told @ (Answer::Refused(_) | Answer::Unknown) => last = format!("{told:?} when it gave the unit back"),
         }
         pause(500).await;
     }

@@ -5,6 +5,7 @@ use super::world::World;
 use crate::fault::FaultKind;
 use crate::hosts::redis::{Crash, Trouble};
 use crate::plan::Strike;
+use crate::worlds::fast::roles::instances;
 use std::sync::atomic::Ordering;
 
 /// Longest time until a process finds the new server.
@@ -27,17 +28,19 @@ pub fn strike(world: &mut World, strike: &Strike) {
         }
         FaultKind::R6 => {
             server.borrow_mut().host().set_trouble(trouble(strike.amount));
-            world.scene.take_effect(FaultKind::R6, "a command");
         }
         FaultKind::R10 => {
             let now = world.clock();
-            world.database.act(now, |database, _| database.forget_leases());
-            world.scene.take_effect(FaultKind::R10, "read, not published");
+            let several = instances(&world.plan.setup, "forwarder") > 1;
+            if world.database.act(now, |database, _| database.forget_leases()) && several {
+                world.scene.take_effect(FaultKind::R10, "read, not published");
+            }
         }
         FaultKind::R11 => {
             let outputs = server.borrow_mut().host().flush_all();
             server.borrow_mut().route(outputs);
             world.memory_changed();
+            world.catalog.lost(world.now_us());
             world.scene.take_effect(FaultKind::R11, "a server's memory");
         }
         FaultKind::R1 | FaultKind::R2 => restart(world, strike),
@@ -64,6 +67,7 @@ fn restart(world: &mut World, strike: &Strike) {
     let crash = Crash { kept: (strike.amount / 8) as usize, torn: strike.fault == FaultKind::R2 };
     let lost = stop(world, number, crash);
     world.memory_changed();
+    world.catalog.lost(world.now_us());
     world.scene.take_effect(strike.fault, if lost > 0 { "commands not in the file" } else { "at rest" });
     world.after_ms(strike.for_ms.clamp(1, 60_000), move |world| go_on(world, number));
 }
@@ -124,6 +128,8 @@ fn take_over(world: &mut World, old: usize, strike: &Strike) {
         let after_ms = world.rng.below(within_ms);
         world.after_ms(after_ms, move |world| believe(world, host));
     }
+    // Whoever has not found the new server yet writes its floors where they will be forgotten.
+    world.catalog.lost(world.now_us() + within_ms * 1000);
     let back_ms = if split { strike.for_ms.max(1) } else { FOUND_MS };
     if !split {
         stop(world, old, Crash::HARD);
@@ -154,14 +160,21 @@ fn retire(world: &mut World, old: usize) {
 /// A strike ends.
 pub fn heal(world: &mut World, strike: &Strike) {
     if strike.fault == FaultKind::R6 {
-        world.pair.servers.iter().for_each(|server| server.borrow_mut().host().set_trouble(Trouble::default()));
+        (0..NAMES.len()).for_each(|server| end_trouble(world, server));
+    }
+}
+
+fn end_trouble(world: &World, server: usize) {
+    let refused = world.pair.servers[server].borrow_mut().host().set_trouble(Trouble::default());
+    if refused > 0 {
+        world.scene.take_effect(FaultKind::R6, "a command");
     }
 }
 
 /// One server is in charge, both are up, and everybody knows it.
 pub fn heal_all(world: &mut World) {
     for server in 0..NAMES.len() {
-        world.pair.servers[server].borrow_mut().host().set_trouble(Trouble::default());
+        end_trouble(world, server);
         go_on(world, server);
     }
     retire(world, 1 - world.pair.primary);

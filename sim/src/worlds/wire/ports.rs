@@ -38,6 +38,7 @@
 //! `mount.look(|database| ..)`. Notices of the provider that are due: wait for `provider.steps().changed()`, then take
 //! `machine.due` in `act`, and confirm a delivered one with [`Wired::confirm`] (or a step of the mount of your own).
 
+pub mod cache;
 mod changes;
 mod feed;
 mod intents;

@@ -1,11 +1,15 @@
 //! What a host of each role runs: the shells of the product, over this world's network.
 
+use super::catalog::Catalog;
 use super::http;
+use super::ports::cache::{WatchedCache, WatchedStore};
 use super::ports::{Services, Wired};
 use super::process::{Listener, Process};
 use super::redis::{Belief, WireDial};
+use super::shopping::read_along;
 use super::stream::Stream;
 use doorbuster_core::limits::BATCH_MAX;
+use doorbuster_redis::cache::RedisSharedCache;
 use doorbuster_redis::config::RedisConfig;
 use doorbuster_redis::delay::RedisDelayQueue;
 use doorbuster_redis::dial::Dial;
@@ -13,19 +17,23 @@ use doorbuster_redis::directory::{Directory, StoreDirectory};
 use doorbuster_redis::ledger::RedisLedger;
 use doorbuster_redis::log::RedisShardLog;
 use doorbuster_redis::servers::Servers;
-use doorbuster_runtime::drive::Stop;
+use doorbuster_runtime::drive::{Stop, spawn};
 use doorbuster_runtime::env::Env;
 use doorbuster_runtime::ports::Unavailable;
 use doorbuster_runtime::ports::admit::Admit;
+use doorbuster_runtime::ports::cache::SharedCache;
 use doorbuster_runtime::roles::lane::Lanes;
-use doorbuster_runtime::roles::{Ports, balancer, forwarder, intake, keeper, payment, reaper, relay, settler, sweep};
+use doorbuster_runtime::roles::{
+    Ports, balancer, cache, forwarder, intake, invalidator, keeper, payment, reaper, relay, settler, sweep,
+};
 use doorbuster_runtime::telemetry::Telemetry;
 use doorbuster_web::api::{Api, Secrets, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// All roles, in the order in which their hosts are made.
-pub const ROLES: [&str; 8] = crate::worlds::fast::roles::ROLES;
+pub const ROLES: [&str; 9] =
+    ["edge", "keeper", "forwarder", "intake", "relay", "reaper", "settler", "payment", "invalidator"];
 
 /// A process whose start fails is started again by whatever looks after processes.
 const START_AGAIN: Duration = Duration::from_millis(500);
@@ -41,11 +49,12 @@ struct Shells {
     ports: Ports,
     wired: Wired,
     servers: Arc<Servers>,
+    catalog: Arc<Catalog>,
     stop: Stop,
 }
 
 impl Shells {
-    fn new(process: &Arc<Process>, services: &Services) -> Shells {
+    fn new(process: &Arc<Process>, services: &Services, catalog: Arc<Catalog>) -> Shells {
         let env = process.env();
         let dial: Arc<dyn Dial> = Arc::new(WireDial(process.clone()));
         let wired = Wired::connect(&env, dial.clone(), services);
@@ -63,11 +72,25 @@ impl Shells {
             delay: Arc::new(RedisDelayQueue::new(servers.clone(), directory)),
             provider: wired.provider.clone(),
         };
-        Shells { process: process.clone(), ports, wired, servers, stop: process.stopped() }
+        Shells { process: process.clone(), ports, wired, servers, catalog, stop: process.stopped() }
     }
 
     fn lanes(&self) -> Arc<dyn Admit> {
         Arc::new(Lanes::new(self.ports.clone(), self.stop.clone(), BATCH_MAX))
+    }
+
+    fn shared_cache(&self) -> Arc<dyn SharedCache> {
+        Arc::new(RedisSharedCache::new(self.servers.clone()))
+    }
+
+    /// The products of an edge, watched.
+    fn read_products(&self) {
+        let (reader, visits) = self.catalog.join(self.process.number);
+        let (env, store) = (self.ports.env.clone(), self.ports.store.clone());
+        let store = Arc::new(WatchedStore::new(store, reader.clone(), env));
+        let ports = Ports { store, ..self.ports.clone() };
+        let shared: Arc<dyn SharedCache> = Arc::new(WatchedCache::new(self.shared_cache(), reader.clone()));
+        spawn(read_along(cache::start(&ports, &shared, &self.stop), reader, visits));
     }
 
     async fn start(&self, role: &str) -> Result<(), Unavailable> {
@@ -96,12 +119,16 @@ impl Shells {
             // Edges are other processes: their latches age.
             "settler" => settler::start(ports, stop, Arc::new(|_, _| {})).await,
             "payment" => payment::start(ports, self.lanes(), stop).await,
+            "invalidator" => invalidator::start(ports, &self.shared_cache(), stop).await,
             other => unreachable!("{other} is no role of this world"),
         }
     }
 
     /// An edge: the web server over this host's listener.
     async fn serve(&self) -> turmoil::Result {
+        if self.catalog.is_on {
+            self.read_products();
+        }
         let ports = doorbuster_web::api::Ports {
             store: self.ports.store.clone(),
             ledger: self.ports.ledger.clone(),
@@ -123,9 +150,14 @@ impl Shells {
 ///
 /// # Errors
 /// The port of an edge is taken.
-pub async fn run(process: Arc<Process>, role: &'static str, services: Services) -> turmoil::Result {
+pub async fn run(
+    process: Arc<Process>,
+    role: &'static str,
+    services: Services,
+    catalog: Arc<Catalog>,
+) -> turmoil::Result {
     process.begin_life();
-    let shells = Shells::new(&process, &services);
+    let shells = Shells::new(&process, &services, catalog);
     if role == "edge" {
         shells.serve().await?;
     } else {

@@ -8,10 +8,11 @@ use super::stage::describe;
 use crate::fault::FaultKind;
 use crate::report::{FaultLedger, Violation};
 use crate::trace::{Kind, Trace};
+use crate::worlds::rest;
 use crate::worlds::watch::Watch;
 use doorbuster_core::oracle::history::History;
 use doorbuster_core::rng::Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -36,6 +37,8 @@ pub struct State {
     pub rules: Vec<Rule>,
     /// All faults are over.
     pub is_healed: bool,
+    /// Hosts that are dead for ever.
+    pub gone: BTreeSet<Arc<str>>,
     /// Rows were committed since somebody looked.
     pub has_committed: bool,
     /// The oracle as things happen.
@@ -61,6 +64,7 @@ impl Scene {
                 violation: None,
                 rules: Vec::new(),
                 is_healed: false,
+                gone: BTreeSet::new(),
                 has_committed: false,
                 watch,
                 history: History { calls: Vec::new(), is_complete: true },
@@ -79,6 +83,13 @@ impl Scene {
     /// Microseconds of the run.
     pub fn now_us(&self) -> u64 {
         turmoil::sim_elapsed().map_or_else(|| self.state().now_us, |elapsed| elapsed.as_micros() as u64)
+    }
+
+    /// One of these hosts, of those that are not dead for ever: no balancer sends anybody to such a one.
+    pub fn one_of<'a>(&self, hosts: &'a [String], pick: u64) -> &'a str {
+        let state = self.state();
+        let left: Vec<&String> = hosts.iter().filter(|host| !state.gone.contains(host.as_str())).collect();
+        left[(pick % left.len() as u64) as usize]
     }
 
     /// A line, where lines are kept.
@@ -108,6 +119,7 @@ impl State {
     /// See [`Scene::violate`].
     pub fn violate(&mut self, at_us: u64, id: &str, what: String) {
         if self.violation.is_none() {
+            let (id, what) = rest::of_few(!self.gone.is_empty() && self.is_healed, id, what);
             self.trace.tell(at_us, &Arc::from("world"), Kind::Violated, None, || format!("{id}: {what}"));
             self.violation = Some(Violation { id: id.to_owned(), at_us, what });
         }

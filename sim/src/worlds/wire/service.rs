@@ -66,7 +66,7 @@ async fn notify(process: Arc<Process>, mount: Arc<Mount<Provider>>, edges: Arc<V
 
 /// One try of one notice: the provider tries again by itself until somebody has taken it.
 async fn deliver(process: Arc<Process>, mount: Arc<Mount<Provider>>, edges: Arc<Vec<String>>, notice: Notice) {
-    let edge = &edges[process.entropy() as usize % edges.len()];
+    let edge = process.scene.one_of(&edges, process.entropy());
     let verdict = match notice.verdict {
         Verdict::Succeeded => "succeeded",
         Verdict::Declined => "declined",

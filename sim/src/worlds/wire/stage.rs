@@ -57,6 +57,10 @@ fn command(bytes: &[u8], role: &str) -> &'static str {
         return "a greeting";
     }
     match role {
+        "edge" if fills(bytes) => "loaded, not filled",
+        "edge" if has(b"cache:") => "a read of the shared cache",
+        "invalidator" if has(b"PUBLISH") => "a floor, not told",
+        "invalidator" => "changed, no floor",
         "edge" => "a reservation",
         "forwarder" => "read, not acknowledged",
         "settler" => "decided, not given back",
@@ -66,12 +70,19 @@ fn command(bytes: &[u8], role: &str) -> &'static str {
     }
 }
 
+/// Whether it fills the shared cache: of what an edge asks about a product, only that is a script.
+fn fills(bytes: &[u8]) -> bool {
+    let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+    has(b"cache:") && has(b"EVAL")
+}
+
 fn reply(role: &str) -> &'static str {
     match role {
         "edge" => "reserved, not told",
         "forwarder" => "entries on their way",
         "settler" => "given back, not told",
         "reaper" => "claimed, not told",
+        "invalidator" => "a floor, not answered",
         _ => "an answer of a server",
     }
 }

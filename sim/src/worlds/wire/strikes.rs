@@ -1,7 +1,7 @@
 //! Strikes of the plan: each begins, has its effect, and ends.
 
 use super::link::{Rule, Treatment};
-use super::rest::GROUPS;
+use super::shopping;
 use super::world::World;
 use super::{failover, roles};
 use crate::fault::FaultKind;
@@ -64,8 +64,10 @@ fn begin(world: &mut World, index: usize) {
         N8 => swizzle(world, index, &strike),
         N1 | N2 | N3 | N4 | N5 | N6 | N7 | N9 => strike_links(world, index, &strike),
         P1 | P2 | P4 | P5 | P6 | P7 | P8 | C5 | O3 | O4 => strike_processes(world, &strike),
+        P10 => leave_one(world, &strike),
         C1 | C3 => strike_clocks(world, &strike),
         R1 | R2 | R3 | R4 | R5 | R6 | R10 | R11 | C4 => failover::strike(world, &strike),
+        R8 => lose_messages(world, &strike),
         K1 | K2 | K3 | K5 | K11 | K12 => {
             world.broker.act(now, |broker, _| broker.conditions.strike(strike.fault, permille(&strike)));
         }
@@ -81,6 +83,7 @@ fn begin(world: &mut World, index: usize) {
             }
         }
         O1 | O2 => operate(world, index, &strike),
+        O6 => shopping::edit_again(world, index, &strike),
         // The rest has no beginning here: other worlds' kinds, and what the setup holds.
         _ => {}
     }
@@ -103,7 +106,15 @@ fn end(world: &mut World, index: usize) {
             world.scene.state().rules.retain(|rule| rule.strike != index);
             world.follow_rules();
         }
-        P4 | C5 => hosts_of(world, &strike.target).into_iter().for_each(|host| world.hosts[host].process.pause(false)),
+        P4 => hosts_of(world, &strike.target).into_iter().for_each(|host| world.hosts[host].process.pause(false)),
+        C5 => {
+            // A suspended machine's clocks stand on what the others' show by now, and more where it slept deeper.
+            for host in hosts_of(world, &strike.target) {
+                let leap_ms = 1 + strike.amount % 20_000;
+                world.hosts[host].process.set_clock(|clock, now_us| clock.leap(now_us, leap_ms));
+                world.hosts[host].process.pause(false);
+            }
+        }
         P5 => hosts_of(world, &strike.target).into_iter().for_each(|host| world.hosts[host].process.slow_down(0)),
         P1 | P6 | P7 | P8 | O4 => {
             for host in hosts_of(world, &strike.target) {
@@ -117,6 +128,7 @@ fn end(world: &mut World, index: usize) {
             }
         }
         R1 | R2 | R3 | R4 | R5 | R6 | R10 | R11 | C4 => failover::heal(world, &strike),
+        R8 => world.catalog.lose_messages(0),
         K1 | K2 | K3 | K5 | K11 | K12 => world.broker.act(now, |broker, _| broker.conditions.heal(strike.fault)),
         D1 | D2 | D3 | D4 | D5 | D6 | D8 | D9 | D11 => {
             world.database.act(now, |database, _| database.conditions.heal(strike.fault));
@@ -222,6 +234,20 @@ fn strike_processes(world: &mut World, strike: &Strike) {
     }
 }
 
+/// Of each role all but one die, and never return.
+fn leave_one(world: &mut World, strike: &Strike) {
+    for role in roles::ROLES {
+        let hosts = hosts_of(world, role);
+        let left = strike.amount as usize % hosts.len().max(1);
+        for (_, host) in hosts.into_iter().enumerate().filter(|(turn, _)| *turn != left) {
+            world.scene.take_effect(FaultKind::P10, role);
+            world.scene.state().gone.insert(world.hosts[host].process.name.clone());
+            world.crash(host);
+            world.hosts[host].is_gone = true;
+        }
+    }
+}
+
 fn crash_again(world: &mut World, host: usize) {
     if !world.hosts[host].restarts || world.scene.state().is_healed {
         return;
@@ -242,7 +268,7 @@ fn strike_clocks(world: &mut World, strike: &Strike) {
 
 fn strike_groups(world: &mut World, strike: &Strike) {
     let now = world.clock();
-    for group in GROUPS.into_iter().filter(|group| strike.target.is_empty() || strike.target == group.role()) {
+    for group in world.groups().filter(|group| strike.target.is_empty() || strike.target == group.role()) {
         let bitten = world.broker.act(now, |broker, out| match strike.fault {
             FaultKind::K6 => {
                 broker.rebalance(now, group, out);
@@ -254,6 +280,19 @@ fn strike_groups(world: &mut World, strike: &Strike) {
         });
         if bitten {
             world.scene.take_effect(strike.fault, "done, not committed");
+        }
+    }
+}
+
+/// Messages of changes are lost on their way; some strikes begin with a subscription that breaks.
+fn lose_messages(world: &mut World, strike: &Strike) {
+    world.catalog.lose_messages(permille(strike));
+    if strike.amount % 2 == 1 {
+        let mut server = world.pair.in_charge().borrow_mut();
+        let cut = server.host().cut_subscribers();
+        server.route(Vec::new());
+        if cut > 0 {
+            world.scene.take_effect(FaultKind::R8, "a subscription");
         }
     }
 }
@@ -298,6 +337,7 @@ pub fn heal_all(world: &mut World) {
             world.start(host);
         }
     }
+    world.catalog.lose_messages(0);
     failover::heal_all(world);
     world.scene.tell(&Arc::from("world"), Kind::Healed, || "everything is healed".to_owned());
 }

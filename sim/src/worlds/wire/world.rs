@@ -1,12 +1,14 @@
 //! The world: its hosts, what is to happen when, and the steps of its time.
 
-use super::buyer::Crowd;
+use super::catalog::Catalog;
+use super::crowd::Crowd;
 use super::link::{Links, Treatment};
 use super::memory;
 use super::ports::Services;
 use super::process::Process;
 use super::queue::Claims;
 use super::redis::{self, Pair};
+use super::rest::GROUPS;
 use super::rpc::mount::{Mount, Noted, Observe};
 use super::scene::Scene;
 use super::{roles, service};
@@ -15,14 +17,16 @@ use crate::hosts::redis::{RedisHost, SyncPolicy};
 use crate::plan::Plan;
 use crate::seed::Seed;
 use crate::services::broker::Broker;
+use crate::services::broker::group::Group;
 use crate::services::database::Database;
 use crate::services::provider::Provider;
 use crate::trace::{Kind, Stock, Trace};
 use crate::worlds::fast::clock::{BEGIN, Clock};
+use crate::worlds::fast::roles::instances;
 use crate::worlds::watch::{self, Watch};
 use doorbuster_core::database::command::Command;
 use doorbuster_core::database::rows::Phase;
-use doorbuster_core::ids::{Epoch, Nonce, SaleId, Seq, ServerId, ShardId, SkuId};
+use doorbuster_core::ids::{Epoch, Nonce, ProductId, SaleId, Seq, ServerId, ShardId, SkuId};
 use doorbuster_core::ledger::shard::ShardState;
 use doorbuster_core::oracle::probe::Probe;
 use doorbuster_core::order::status::Status;
@@ -49,6 +53,8 @@ pub struct HostEntry {
     pub is_up: bool,
     /// It dies again and again until its strike ends.
     pub restarts: bool,
+    /// It is dead for ever.
+    pub is_gone: bool,
 }
 
 /// See the module.
@@ -75,6 +81,8 @@ pub struct World {
     pub provider: Arc<Mount<Provider>>,
     /// The buyers.
     pub crowd: Arc<Crowd>,
+    /// Products, and the watch over their caches.
+    pub catalog: Arc<Catalog>,
     links: Links,
     agenda: BTreeMap<(u64, u64), Act>,
     turns: u64,
@@ -110,7 +118,8 @@ impl World {
         let skus: Vec<SkuId> =
             (0..setup.stock.len()).map(|n| SkuId::parse(&format!("sku-{n}")).expect("a short name")).collect();
         let scene = Scene::new(trace, Watch::new(sale, setup.shards, setup.limit), seed.stream("dice"));
-        let (observe, own) = observer(&scene);
+        let catalog = catalog(&scene, plan);
+        let (observe, own) = observer(&scene, &catalog);
         let database =
             Mount::new(Database::new(seed.stream("database")), seed.stream("database/link"), observe.clone());
         own.set(Arc::downgrade(&database)).unwrap_or_else(|_| unreachable!("it is set once"));
@@ -142,6 +151,7 @@ impl World {
             broker,
             provider,
             crowd,
+            catalog,
             links: Links::new(latency_ms.1),
             agenda: BTreeMap::new(),
             turns: 0,
@@ -184,9 +194,10 @@ impl World {
             provider: self.provider.endpoint(service::address_of::<Provider>()),
         };
         for role in roles::ROLES {
-            for instance in 0..self.plan.setup.instances.get(role).copied().unwrap_or(1) {
+            for instance in 0..instances(&self.plan.setup, role) {
                 let (process, services) = (self.process(&format!("{role}-{instance}")), services.clone());
-                self.host(process, role, move |process| roles::run(process, role, services.clone()));
+                let catalog = self.catalog.clone();
+                self.host(process, role, move |process| roles::run(process, role, services.clone(), catalog.clone()));
             }
         }
     }
@@ -202,13 +213,19 @@ impl World {
         let own = process.clone();
         self.sim.host(&*process.name, move || run(own.clone()));
         self.names.push(process.name.to_string());
-        self.hosts.push(HostEntry { process, role, is_up: true, restarts: false });
+        self.hosts.push(HostEntry { process, role, is_up: true, restarts: false, is_gone: false });
     }
 
     /// The shards of the sale.
     pub fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
         let sale = self.sale;
         (0..self.plan.setup.shards).map(move |k| ShardId { sale, k })
+    }
+
+    /// The groups that have members in this run.
+    pub fn groups(&self) -> impl Iterator<Item = Group> + use<> {
+        let plan = self.plan.clone();
+        GROUPS.into_iter().filter(move |group| instances(&plan.setup, group.role()) > 0)
     }
 
     /// Microseconds of the run.
@@ -331,6 +348,11 @@ impl World {
             let opened = matches!(meta.state, ShardState::Open | ShardState::Stopped);
             if opened && self.seen_open.insert((shard, epoch, nonce, id)) {
                 self.report(Probe::EpochOpened { shard, epoch, nonce });
+                // It was just filled: its pages must hold what its counters say.
+                let line = memory::dump(&server, shard, now).ok().and_then(|dump| memory::line(&server, shard, &dump));
+                if let Some(what) = line.and_then(|line| line.scan) {
+                    self.scene.violate("I4", format!("{shard}: {what}"));
+                }
             }
             let mark = self.marks.entry((shard, epoch)).or_default();
             let from = std::mem::replace(mark, meta.acked.max(*mark)).0 + 1;
@@ -346,6 +368,7 @@ impl World {
         for number in 0..redis::NAMES.len() {
             let server = self.pair.servers[number].clone();
             let runs = server.borrow_mut().host().take_ran();
+            self.catalog.follow(&runs);
             if number == primary && !runs.is_empty() {
                 let mut mounted = server.borrow_mut();
                 let host: &RedisHost = mounted.host();
@@ -385,12 +408,13 @@ impl World {
             let name = self.hosts[host].process.name.clone();
             self.scene.tell(&name, Kind::Step, || "dies".to_owned());
             self.sim.crash(&*name);
+            self.catalog.gone(self.hosts[host].process.number);
         }
     }
 
     /// A host that is down starts again.
     pub fn start(&mut self, host: usize) {
-        if !self.hosts[host].is_up {
+        if !self.hosts[host].is_up && !self.hosts[host].is_gone {
             self.hosts[host].is_up = true;
             let name = self.hosts[host].process.name.clone();
             self.scene.tell(&name, Kind::Step, || "starts".to_owned());
@@ -405,10 +429,17 @@ impl World {
     }
 }
 
+/// Products, of which some have SKUs in the sale; with an invalidator there are caches.
+fn catalog(scene: &Arc<Scene>, plan: &Plan) -> Arc<Catalog> {
+    let count = plan.setup.stock.len() as u64 + Seed(plan.seed).stream("products").below(2);
+    let product = |number: u64| ProductId::parse(&format!("product-{number}")).expect("a short name");
+    Catalog::new(scene, instances(&plan.setup, "invalidator") > 0, (0..count).map(product).collect())
+}
+
 /// Hears what services tell; the database is known to it a moment later.
-fn observer(scene: &Arc<Scene>) -> (Observe, Arc<OnceLock<Weak<Mount<Database>>>>) {
+fn observer(scene: &Arc<Scene>, catalog: &Arc<Catalog>) -> (Observe, Arc<OnceLock<Weak<Mount<Database>>>>) {
     let own: Arc<OnceLock<Weak<Mount<Database>>>> = Arc::default();
-    let (scene, database) = (scene.clone(), own.clone());
+    let (scene, catalog, database) = (scene.clone(), catalog.clone(), own.clone());
     let observe: Observe = Arc::new(move |name: &'static str, now: Now, noted: Noted| {
         let broken = match noted {
             Noted::Probed(probe) => scene.state().watch.report(probe, false),
@@ -424,6 +455,7 @@ fn observer(scene: &Arc<Scene>) -> (Observe, Arc<OnceLock<Weak<Mount<Database>>>
                 });
                 scene.state().trace.feed(now.mono.0, rows as u64, events as u64);
                 scene.state().has_committed = true;
+                change.rows.products.values().for_each(|row| catalog.written(row));
                 let mount = database.get().and_then(Weak::upgrade);
                 mount.and_then(|mount| mount.look(|own| scene.state().watch.committed(&commit, own.rows())))
             }

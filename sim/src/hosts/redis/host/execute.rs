@@ -7,7 +7,7 @@ use crate::hosts::redis::command::{
 use crate::hosts::redis::facts::VERSION;
 use crate::hosts::redis::reply::{Reply, texts};
 use crate::hosts::redis::resp::Version;
-use crate::hosts::redis::trouble;
+use crate::hosts::redis::trouble::{self, Trouble};
 
 /// What a client that listens may say beside its own commands, in the second version of the protocol.
 const WHILE_LISTENING: &[&str] = &["PING", "SUBSCRIBE", "UNSUBSCRIBE"];
@@ -42,6 +42,8 @@ impl RedisHost {
 
     fn execute(&mut self, id: ConnectionId, words: &[Bytes]) {
         let reply = self.answer(id, words);
+        let in_trouble = self.context.facts.trouble != Trouble::default();
+        self.refused += u64::from(in_trouble && matches!(reply, Some(Reply::Error(_))));
         if let (Some(reply), Some(connection)) = (reply, self.connections.get_mut(&id)) {
             connection.send(&reply);
         }

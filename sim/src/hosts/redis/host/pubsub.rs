@@ -1,5 +1,5 @@
 use super::RedisHost;
-use super::connection::ConnectionId;
+use super::connection::{Connection, ConnectionId};
 use crate::hosts::redis::Bytes;
 use crate::hosts::redis::reply::Reply;
 
@@ -10,6 +10,15 @@ impl RedisHost {
         for connection in self.connections.values_mut().filter(|connection| connection.channels.contains(channel)) {
             connection.send(&Reply::Push(words().into()));
         }
+    }
+
+    /// Connections that listen break: what is told until they are back is lost to them. Answers how many.
+    pub fn cut_subscribers(&mut self) -> usize {
+        let listens = |connection: &Connection| !connection.channels.is_empty();
+        let listeners: Vec<ConnectionId> =
+            self.connections.iter().filter(|(_, connection)| listens(connection)).map(|(id, _)| *id).collect();
+        listeners.iter().for_each(|id| self.disconnect(*id));
+        listeners.len()
     }
 
     pub(super) fn subscribe(&mut self, id: ConnectionId, channels: &[Bytes]) {

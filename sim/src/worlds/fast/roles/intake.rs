@@ -5,8 +5,10 @@ use crate::services::broker::group::Group;
 use crate::services::broker::log::Payload;
 use crate::services::database;
 pub use crate::services::heard::applied;
+use crate::worlds::fast::embedded;
 use crate::worlds::fast::host::{Told, step};
 use crate::worlds::fast::world::{At, World};
+use crate::worlds::watch;
 use doorbuster_core::database::command::Reply;
 use doorbuster_core::inbox::Event as InboxEvent;
 use doorbuster_core::intake::Alarm;
@@ -29,6 +31,7 @@ fn decode(payload: Payload) -> Option<Intent> {
 /// Performs what intake asks for.
 pub fn perform(world: &mut World, at: At, cell: usize, effect: Effect) {
     match effect {
+        Effect::Inbox(effect) if world.setup.embedded => embedded::perform_inbox(world, at, cell, effect),
         Effect::Inbox(effect) => inbox::perform(world, at, cell, Group::Intake, effect, (decode, wrap)),
         Effect::Apply { ticket, command } => {
             if world.plants.commit_before_deciding {
@@ -47,7 +50,9 @@ pub fn perform(world: &mut World, at: At, cell: usize, effect: Effect) {
         }
         // Only a durable log that lost records has a gap.
         Effect::RaiseAlarm(Alarm::Gap(..)) if world.durable_lost => world.count("gaps"),
-        Effect::RaiseAlarm(alarm) => world.violate("alarm", format!("intake met what no sound run reaches: {alarm:?}")),
+        Effect::RaiseAlarm(alarm) => {
+            world.violate(watch::shown_by(&alarm), format!("intake met what no sound run reaches: {alarm:?}"));
+        }
         Effect::ReportRefusal { .. } => world.violate("alarm", "the database refused to decide a batch".to_owned()),
     }
 }

@@ -20,10 +20,7 @@ pub fn wrap(event: InboxEvent<Option<Mark>>) -> Told {
 }
 
 fn decode(payload: Payload) -> Option<Option<Mark>> {
-    match payload {
-        Payload::Event(event) => Some(mark_of(&event)),
-        Payload::Intent(_) | Payload::Poison => None,
-    }
+    payload.into_event().map(|event| mark_of(&event))
 }
 
 /// Performs what an invalidator asks for.

@@ -1,6 +1,7 @@
 //! Keepers: one machine per shard on every instance; the row's lease lets one of them work.
 
 use crate::services::{database, node};
+use crate::worlds::fast::embedded;
 use crate::worlds::fast::host::{Told, step};
 use crate::worlds::fast::world::{At, World};
 use doorbuster_core::database::command::{Command, Refusal, Reply};
@@ -49,6 +50,9 @@ pub fn perform(world: &mut World, at: At, cell: usize, shard: ShardId, effect: K
                 let outcome = climbed(super::intake::applied(outcome));
                 tell(world, at, cell, KeeperEvent::Applied { ticket, outcome });
             });
+        }
+        KeeperEffect::Drain { ticket, epoch, .. } if world.setup.embedded => {
+            embedded::perform_drain(world, at, cell, shard, (ticket, epoch));
         }
         KeeperEffect::Drain { ticket, .. } => world.after_ms(DRAIN_MS, move |world| {
             if world.lives(at) {

@@ -26,13 +26,6 @@ pub fn wrap(event: InboxEvent<Outgoing>) -> Told {
     Told::Payment(PaymentEvent::Inbox(event))
 }
 
-fn decode(payload: Payload) -> Option<Outgoing> {
-    match payload {
-        Payload::Event(event) => Some(event),
-        Payload::Intent(_) | Payload::Poison => None,
-    }
-}
-
 fn tell(world: &mut World, at: At, cell: usize, event: PaymentEvent) {
     step(world, at, cell, Told::Payment(event));
 }
@@ -40,7 +33,9 @@ fn tell(world: &mut World, at: At, cell: usize, event: PaymentEvent) {
 /// Performs what the worker asks for.
 pub fn perform(world: &mut World, at: At, cell: usize, effect: PaymentEffect) {
     match effect {
-        PaymentEffect::Inbox(effect) => inbox::perform(world, at, cell, Group::Payment, effect, (decode, wrap)),
+        PaymentEffect::Inbox(effect) => {
+            inbox::perform(world, at, cell, Group::Payment, effect, (Payload::into_event, wrap))
+        }
         PaymentEffect::ReserveLate { ticket, payment, order, key } => {
             reserve_late(world, at, cell, ticket, (payment, order, key));
         }

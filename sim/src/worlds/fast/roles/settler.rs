@@ -18,10 +18,7 @@ pub fn wrap(event: InboxEvent<(ShardId, ShardChange)>) -> Told {
 }
 
 fn decode(payload: Payload) -> Option<(ShardId, ShardChange)> {
-    match payload {
-        Payload::Event(event) => ShardChange::of(event),
-        Payload::Intent(_) | Payload::Poison => None,
-    }
+    payload.into_event().and_then(ShardChange::of)
 }
 
 /// Performs what a settler asks for.

@@ -40,6 +40,8 @@ pub fn instruct(word: &Word) -> String {
 /// What an instruction makes the provider say; success where it says nothing that the provider knows.
 pub fn word_of(instruction: Option<&str>) -> Word {
     let parts = match instruction.unwrap_or_default() {
+        // Whoever forges its word comes first; the provider itself was never paid.
+        "forged" => return vec![(3 * THINKS_MS, Verdict::Declined)],
         "late" => return vec![(LATE_MS, Verdict::Succeeded)],
         "duplicate" => return vec![(THINKS_MS, Verdict::Succeeded), (2 * THINKS_MS, Verdict::Succeeded)],
         instruction => instruction.split(','),
