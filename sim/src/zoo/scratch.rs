@@ -70,7 +70,8 @@ impl Scratch {
         let id = &mutant.id;
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
+        // From one bug to the next a line changes: whoever builds everything else once still wants these incremental.
+        command.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target).env("CARGO_INCREMENTAL", "1");
         command.args(["build", "--quiet", "--locked", "-p", "doorbuster-sim", "--bin", "sim"]);
         match mutant.world {
             World::Fast if with_disk => command.args(["--no-default-features", "--features", "disk"]),
