@@ -80,6 +80,9 @@ pub fn became(word: Word) -> Answer<Became> {
 
 /// Of everything that answers with an order; one that was lost shows no row.
 pub fn seen(word: Word) -> Answer<Seen> {
+    if matches!(&word, Word::Yes(body) if body["status"] == "lost") {
+        return Answer::Refused("unknown-order".to_owned());
+    }
     answer(word, |body| {
         let id = order(body)?;
         let name = body["status"].as_str()?;
