@@ -51,7 +51,9 @@ pub fn kept(world: World) -> Vec<(String, Plan)> {
 /// Every kept plan of a world holds.
 pub fn kept_plans_hold(world: World) {
     let runner = Runner::of(world).expect("this build has the world");
-    for (name, plan) in kept(world) {
+    let kept = kept(world);
+    assert!(!kept.is_empty(), "no plan of the {world:?} world is kept");
+    for (name, plan) in kept {
         let violation = runner.run(&plan, Keep::Hash).violation;
         println!("{name}: {violation:?}");
         assert!(violation.is_none(), "{name} is broken");
