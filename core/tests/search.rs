@@ -216,7 +216,10 @@ fn run<M: Machine>(
         }
     }
     let [first, mut second] = workers;
-    drop(first);
+    // The first dies, what it has sent still lands: a message that dies with its sender makes nothing wrong, only slow.
+    for effect in first.in_flight {
+        perform(&mut world, effect, true);
+    }
     for _ in 0..2_000 {
         world.time += 50;
         second.tell(&world, woken());
@@ -228,6 +231,14 @@ fn run<M: Machine>(
     }
     assert_eq!(second.machine.pending(), None);
     world
+}
+
+/// A worker died between the commit of a record and the message that it had asked for before.
+#[test]
+fn a_message_on_its_way_outlives_its_sender() {
+    let seed = 5_605_247_783_519_054_962;
+    let world = run(seed, Invalidator::new, invalidator::Event::Inbox, || invalidator::Event::Woken, invalidate);
+    assert_eq!(world.announced, world.rows);
 }
 
 proptest! {

@@ -1,7 +1,8 @@
 //! The worker that tells caches of changes: the floor first, then the message, then the offset.
 //!
-//! The floor is what holds; the message only makes it quick. A worker that dies between the two leaves the record
-//! uncommitted: the next one finds the floor and tells again.
+//! The floor is what holds; the message only makes it quick. A worker that dies before it asks for the message leaves
+//! the record uncommitted: the next one finds the floor and tells again. One that dies with the message unsent may lose
+//! it, and caches find the floor when their copies come of age.
 
 use crate::call::{Call, earliest};
 use crate::database::event::Event as Outgoing;
