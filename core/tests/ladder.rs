@@ -3,15 +3,16 @@
 mod common;
 
 use common::{HOLD_MS, START, World, basket, item, key, user};
-use doorbuster_core::database::command::Refusal;
-use doorbuster_core::database::rows::{Phase, SealReason};
+use doorbuster_core::database::command::{Command, Refusal};
+use doorbuster_core::database::rows::{Lease, Phase, SealReason};
 use doorbuster_core::ids::{Epoch, Nonce, ServerId};
 use doorbuster_core::ledger::entry::Intent;
-use doorbuster_core::ledger::epoch::LadderStep;
+use doorbuster_core::ledger::epoch::{LadderCommand, LadderStep};
 use doorbuster_core::ledger::load::LoadRefusal;
 use doorbuster_core::ledger::reserve::{ItemReply, ReserveRefusal};
 use doorbuster_core::ledger::settle::Settlement;
 use doorbuster_core::ledger::shard::{Fence, Shard, ShardState};
+use doorbuster_core::limits::LEASE_MS;
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::Ending;
 use proptest::prelude::*;
@@ -260,6 +261,24 @@ fn phase_d_only_the_seal_of_the_epoch_that_ends_moves_the_row() {
     world.ladder(0, LadderStep::BeginSealing(world.row(0).rung(), SealReason::Operator)).unwrap();
     world.intake(0, &[seal(Epoch(2)), seal(Epoch(1)), seal(Epoch(1))]);
     assert_eq!((world.row(0).phase, world.row(0).epoch), (Phase::Sealed, Epoch(2)), "once");
+}
+
+#[test]
+fn a_lease_is_its_owners_until_its_end_and_then_anybodys() {
+    let mut world = World::open(1, 4, &[3]);
+    let keep = |world: &mut World, owner| {
+        let command = LadderCommand { shard: World::shard_id(0), owner: Some(owner), step: LadderStep::KeepLease };
+        world.apply(Command::Ladder(command)).map(|_| world.row(0).lease.unwrap())
+    };
+    let until = world.now.after_ms(LEASE_MS);
+    assert_eq!(keep(&mut world, 1), Ok(Lease { owner: 1, until }));
+    world.now = world.now.after_ms(LEASE_MS - 1);
+    assert_eq!(keep(&mut world, 2), Err(Refusal::LeaseHeld), "a millisecond before its end");
+    world.now = until;
+    assert_eq!(keep(&mut world, 2), Ok(Lease { owner: 2, until: until.after_ms(LEASE_MS) }), "at its end");
+    assert_eq!(keep(&mut world, 1), Err(Refusal::LeaseHeld));
+    world.now = until.after_ms(1);
+    assert_eq!(keep(&mut world, 2), Ok(Lease { owner: 2, until: until.after_ms(LEASE_MS + 1) }), "kept by its owner");
 }
 
 #[test]

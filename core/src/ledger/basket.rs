@@ -115,3 +115,42 @@ impl From<Basket> for Vec<Line> {
 /// First 16 bytes of SHA-256 over the lines: tells a repeated request from another one under the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BodyHash(pub [u8; 16]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(count: usize, quantity: u32) -> Vec<Line> {
+        let line = |n| Line { sku: SkuId::parse(&format!("sku-{n}")).unwrap(), quantity };
+        (0..count).map(line).collect()
+    }
+
+    #[test]
+    fn a_basket_has_bounds_and_keeps_what_stands_on_them() {
+        let sku = SkuId::parse("sku-0").unwrap();
+        assert_eq!(Basket::parse(&[]), Err(BasketError::Empty));
+        assert_eq!(Basket::parse(&lines(LINES_MAX + 1, 1)), Err(BasketError::TooManyLines));
+        assert_eq!(Basket::parse(&lines(1, 0)), Err(BasketError::ZeroQuantity(sku)));
+        assert_eq!(Basket::parse(&lines(1, QUANTITY_MAX + 1)), Err(BasketError::QuantityTooLarge(sku)));
+        assert_eq!(Basket::parse(&[lines(1, 1), lines(1, 2)].concat()), Err(BasketError::RepeatedSku(sku)));
+        let largest = lines(LINES_MAX, QUANTITY_MAX);
+        let basket = Basket::parse(&largest).unwrap();
+        assert_eq!(basket.units(), LINES_MAX as u32 * QUANTITY_MAX);
+        assert_eq!(Vec::from(basket), largest);
+    }
+
+    #[test]
+    fn each_error_names_what_is_wrong_and_what_would_be_right() {
+        let sku = SkuId::parse("sku-0").unwrap();
+        let errors = [
+            BasketError::Empty,
+            BasketError::TooManyLines,
+            BasketError::ZeroQuantity(sku),
+            BasketError::QuantityTooLarge(sku),
+            BasketError::RepeatedSku(sku),
+        ];
+        let said = errors.map(|error| error.to_string());
+        assert!(said.iter().all(|text| text.len() > 20), "{said:?}");
+        assert!(said[2..].iter().all(|text| text.contains("sku-0")), "{said:?}");
+    }
+}
