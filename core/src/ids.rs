@@ -36,6 +36,11 @@ impl Epoch {
     pub fn next(self) -> Epoch {
         Epoch(self.0 + 1)
     }
+
+    /// The epoch before this one; before the first there is 0, of which no memory ever is.
+    pub fn previous(self) -> Epoch {
+        Epoch(self.0.saturating_sub(1))
+    }
 }
 
 impl Seq {

@@ -44,7 +44,8 @@ pub enum SettlerEvent {
         /// One per change, in their order; `Refused` when nothing was sent because no server was reached.
         outcome: Outcome<Vec<Settlement>, Unreachable>,
     },
-    /// Answer to `ReadShard`: a strong read, begun after the question; `None` when it failed.
+    /// Answer to `ReadShard`; `None` when it failed. An old row only lets less be dropped: what is concluded from it stays
+    /// true.
     ShardRead {
         /// Of the question.
         ticket: Ticket,
@@ -69,7 +70,7 @@ pub enum SettlerEffect {
         /// At most `SETTLEMENTS_MAX`.
         changes: Vec<ShardChange>,
     },
-    /// Read the shard's row, strongly.
+    /// Read the shard's row.
     ReadShard {
         /// Of the question.
         ticket: Ticket,
@@ -92,7 +93,7 @@ pub enum SettlerEffect {
 pub enum ShardChange {
     /// Rule 5.
     GiveBack {
-        /// The row's epoch at the time of the change.
+        /// The last epoch that may not have counted it, by the row at the time of the change.
         epoch: Epoch,
         /// Whose page.
         user: UserId,
@@ -101,7 +102,7 @@ pub enum ShardChange {
     },
     /// Rule 6.
     Grant {
-        /// The row's epoch at the time of the grant.
+        /// The last epoch that may not have counted it, by the row at the time of the grant.
         epoch: Epoch,
         /// Which SKU.
         sku: SkuId,
@@ -132,7 +133,7 @@ impl ShardChange {
         }
     }
 
-    /// The row's epoch when it was written.
+    /// The last epoch that may not have counted it, by the row when it was written.
     pub fn epoch(&self) -> Epoch {
         match self {
             ShardChange::GiveBack { epoch, .. } | ShardChange::Grant { epoch, .. } => *epoch,

@@ -15,6 +15,8 @@ use doorbuster_core::ledger::shard::{Fence, Shard, ShardState};
 use doorbuster_core::limits::LEASE_MS;
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::Ending;
+use doorbuster_core::sale::command::SaleCommand;
+use doorbuster_core::settler::ShardChange;
 use proptest::prelude::*;
 
 /// Buys, pays, cancels and expires, so that pages are live, ended and full of keys.
@@ -263,6 +265,37 @@ fn phase_d_only_the_seal_of_the_epoch_that_ends_moves_the_row() {
     assert_eq!((world.row(0).phase, world.row(0).epoch), (Phase::Sealed, Epoch(2)), "once");
 }
 
+/// The epochs under which events since then tell the shard, and what its memory says to each.
+fn told_since(world: &mut World, first: usize) -> Vec<(Epoch, Settlement)> {
+    let events = world.outbox[first..].to_vec();
+    let told = events.into_iter().filter_map(|event| {
+        let settlement = world.send_down(&event)?;
+        Some((ShardChange::of(event)?.1.epoch(), settlement))
+    });
+    told.collect()
+}
+
+#[test]
+fn phase_d_the_load_to_come_counts_what_changes_before_it_and_nobody_else_needs_to_know() {
+    let mut world = World::open(1, 4, &[3]);
+    let orders = [0, 1].map(|who| world.buy(&user(who), &key(0), &basket(&[(0, 1)])));
+    let cancel = |order| OrderCommand::Cancel { order, user: None, ending: Ending::Buyer };
+    let top_up = |n| SaleCommand::TopUp { sale: common::sale(), sku: common::sku(0), quantity: 2, key: key(n) };
+    world.end_epoch(0);
+    let sealed = world.outbox.len();
+    world.order_command(cancel(orders[0])).unwrap();
+    world.sale(top_up(1)).unwrap();
+    assert_eq!(told_since(&mut world, sealed), [(Epoch(1), Settlement::Done); 2], "the last memory may know");
+    world.open_epoch(0);
+    world.check_at_rest();
+    assert_eq!(told_since(&mut world, sealed), [(Epoch(1), Settlement::Done); 2], "it was counted");
+    let open = world.outbox.len();
+    world.order_command(cancel(orders[1])).unwrap();
+    world.sale(top_up(2)).unwrap();
+    assert_eq!(told_since(&mut world, open), [(Epoch(2), Settlement::Done); 2]);
+    world.check_at_rest();
+}
+
 #[test]
 fn a_lease_is_its_owners_until_its_end_and_then_anybodys() {
     let mut world = World::open(1, 4, &[3]);
@@ -293,6 +326,10 @@ fn phase_f_a_memory_is_never_loaded_over_by_the_same_epoch_under_another_nonce()
     assert_eq!(shard.load(rival, &parts[0]), Err(LoadRefusal::Taken));
     assert_eq!(shard.open(rival, 1, false), Err(LoadRefusal::Taken));
     assert_eq!(shard.load(Fence { server: ServerId(8), ..fence }, &parts[0]), Err(LoadRefusal::WrongServer));
+    let mut next = shard.clone();
+    let later = Fence { epoch: fence.epoch.next(), ..fence };
+    next.load(later, &parts[0]).expect("a later epoch begins anew, whatever its nonce");
+    assert_eq!(next.meta().unwrap().epoch, later.epoch);
     assert_eq!(shard.open(fence, 2, false), Err(LoadRefusal::Incomplete));
     shard.open(fence, 1, false).unwrap();
     shard.seal(fence.epoch);

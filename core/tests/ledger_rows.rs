@@ -113,6 +113,7 @@ proptest! {
         let report = world.intake(0, &entries);
         prop_assert_eq!(&world.rows.stock, &stock);
         prop_assert!(world.rows.orders.is_empty());
+        prop_assert_eq!(report.passed_over as usize, entries.len());
         let lost = world.outbox[told..].iter().filter(|event| matches!(event, Event::ReservationLost { epoch: Epoch(1), .. }));
         prop_assert_eq!(lost.count(), report.lost as usize);
         let accepted = entries.iter().map(|intent| match intent {
@@ -312,13 +313,21 @@ fn rule_3_an_entry_of_a_later_epoch_stops_the_shard() {
 }
 
 #[test]
-fn a_reservation_of_a_closed_sale_is_rejected_and_given_back() {
-    let mut world = World::open(1, 2, &[3]);
-    world.click(&user(0), &key(0), &basket(&[(0, 2)]));
+fn what_ends_as_it_arrives_is_counted_and_given_back() {
+    let mut world = World::open(1, 2, &[6]);
+    for who in 0..2 {
+        let order = world.order_id(&user(who), &key(0));
+        world.order_command(OrderCommand::Abandon { order, user: user(who) }).unwrap();
+    }
+    for who in 0..3 {
+        world.click(&user(who), &key(0), &basket(&[(0, 2)]));
+    }
     let closed = doorbuster_core::database::rows::SaleState::Closed;
     world.sale(SaleCommand::Enter { sale: sale(), state: closed }).unwrap();
-    world.drain();
-    let order = world.order(world.order_id(&user(0), &key(0)));
+    let report = world.intake(0, &world.log[0].clone());
+    assert_eq!((report.created, report.ended), (0, 3), "two given up before, one of a closed sale");
+    world.read[0] = world.log[0].len();
+    let order = world.order(world.order_id(&user(2), &key(0)));
     assert_eq!(order.status, Status::Rejected(Rejection::SaleClosed));
     world.settle();
     world.check_at_rest();

@@ -9,15 +9,7 @@ use std::fmt::Write as _;
 
 /// Kinds that a world may leave without effect, each with its reason. An excused kind that has an effect is an error
 /// too: the list must not outlive its reasons.
-pub const EXCUSED: &[(World, FaultKind, &str)] = &[
-    (World::Wire, FaultKind::E1, NO_SEARCH),
-    (World::Wire, FaultKind::E2, NO_SEARCH),
-    (World::Wire, FaultKind::E3, NO_SEARCH),
-    (World::Wire, FaultKind::E4, NO_SEARCH),
-    (World::Wire, FaultKind::E5, NO_SEARCH),
-];
-
-const NO_SEARCH: &str = "the search index is not in this world yet";
+pub const EXCUSED: &[(World, FaultKind, &str)] = &[];
 
 /// Moments that an ensemble must reach at least once, by the words with which a run notes them.
 pub const MOMENTS: &[&str] = &[

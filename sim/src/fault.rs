@@ -69,11 +69,11 @@ faults! {
     P9: Both, "a role has more instances than partitions", "the surplus stops";
     P10: Both, "all but one instance of each role die for ever", "nothing to heal";
     C1: Both, "a host's clock is off", "it is right";
-    C2: Fast, "a host's clock drifts", "it is right";
+    C2: Both, "a host's clock drifts", "it is right";
     C3: Both, "a host's wall clock steps", "it is right";
     C4: Both, "the promoted server's clock is another", "it is right";
     C5: Both, "a host is suspended and its clocks jump", "nothing to heal";
-    C6: Fast, "a clock steps over the boundary of an hour", "it is right";
+    C6: Both, "a clock steps over the boundary of an hour", "it is right";
     R1: Both, "a server loses its last second", "it serves what is left";
     R2: Both, "a server's log ends in the middle of an entry", "it serves what is left";
     R3: Both, "a replica without the newest writes is promoted", "it serves";

@@ -8,6 +8,7 @@ mod disk;
 mod edits;
 mod few;
 mod further;
+mod hours;
 mod meetings;
 mod scale;
 
@@ -136,7 +137,7 @@ fn habits(rng: &mut Rng, strikes: &mut Vec<Strike>) {
         let chance = if habit == FaultKind::U8 { 6 } else { 2 };
         if rng.below(chance) == 0 {
             let amount = 50 + rng.below(500);
-            strikes.push(Strike { at_ms: 0, fault: habit, target: String::new(), for_ms: 0, amount, meets: None });
+            strikes.push(Strike::new(0, habit, "", 0, amount));
         }
     }
 }
@@ -230,5 +231,5 @@ fn strike(rng: &mut Rng, fault: FaultKind, setup: &Setup) -> Strike {
         O2 => (String::new(), 0, 1 + rng.below(10)),
         _ => (String::new(), 0, 0),
     };
-    Strike { at_ms, fault, target, for_ms, amount, meets: None }
+    Strike::new(at_ms, fault, target, for_ms, amount)
 }

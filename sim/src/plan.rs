@@ -4,6 +4,9 @@ use crate::fault::FaultKind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Strikes of the wire world from this time on happen in the hours after its sale, so many milliseconds after these begin.
+pub const HOURS_MS: u64 = 200_000;
+
 /// Which world runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -93,6 +96,13 @@ pub struct Strike {
     /// The moment for which it waits from then on, if it waits for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meets: Option<Meeting>,
+}
+
+impl Strike {
+    /// A strike that waits for no moment of its own.
+    pub fn new(at_ms: u64, fault: FaultKind, target: impl Into<String>, for_ms: u64, amount: u64) -> Strike {
+        Strike { at_ms, fault, target: target.into(), for_ms, amount, meets: None }
+    }
 }
 
 /// A moment in which a strike meets work. Only the fast world waits for it; in the wire world the strike begins at once.

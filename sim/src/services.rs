@@ -55,7 +55,8 @@ pub enum ServiceEffect<R> {
     Probed(Probe),
     /// A fault changed an outcome while this was in flight.
     Bitten(FaultKind, &'static str),
-    /// Rows were committed: boxed, because it is far larger than the others.
+    /// Rows were committed, at most once in a step, so that whoever hears of it finds them as this commit left them.
+    /// Boxed, because it is far larger than the others.
     Committed(Box<database::Commit>),
 }
 

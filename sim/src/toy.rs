@@ -16,20 +16,12 @@ use std::sync::Arc;
 pub fn draw(seed: u64) -> Plan {
     let mut rng = Seed(seed).stream("toy");
     let buyers = 12 + rng.below(30) as u32;
-    let strike = |at_ms, fault, target: &str, for_ms, amount| Strike {
-        at_ms,
-        fault,
-        target: target.to_owned(),
-        for_ms,
-        amount,
-        meets: None,
-    };
     let mut strikes = vec![
-        strike(100 + rng.below(300), FaultKind::N6, "edge-0>redis-0", 200, 300),
-        strike(200 + rng.below(300), FaultKind::P4, "intake-0", 150, 0),
+        Strike::new(100 + rng.below(300), FaultKind::N6, "edge-0>redis-0", 200, 300),
+        Strike::new(200 + rng.below(300), FaultKind::P4, "intake-0", 150, 0),
     ];
     if rng.below(3) == 0 {
-        strikes.push(strike(300 + rng.below(500), FaultKind::R3, "redis-0", 0, 1 + rng.below(4)));
+        strikes.push(Strike::new(300 + rng.below(500), FaultKind::R3, "redis-0", 0, 1 + rng.below(4)));
     }
     strikes.sort();
     Plan {

@@ -2,6 +2,7 @@
 
 pub mod fast;
 mod rest;
+mod sold;
 mod watch;
 #[cfg(feature = "wire")]
 pub mod wire;

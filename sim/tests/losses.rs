@@ -35,10 +35,6 @@ fn plan(acknowledge: Acknowledge, seed: u64, strikes: Vec<Strike>) -> Plan {
     Plan { story: String::new(), seed, world: World::Fast, setup, strikes }
 }
 
-fn struck(at_ms: u64, fault: FaultKind, target: &str, for_ms: u64, amount: u64) -> Strike {
-    Strike { at_ms, fault, target: target.to_owned(), for_ms, amount, meets: None }
-}
-
 /// What a level's runs came to.
 #[derive(Default)]
 struct Tally {
@@ -76,15 +72,15 @@ fn at_every_moment(acknowledge: Acknowledge) -> Tally {
     let mut tally = Tally::default();
     for (number, after_ms) in (0..LADDER_MS).step_by(STEP_MS).enumerate() {
         let amount = [4, 30, 200][number % 3];
-        let failover = struck(FAILS_AT_MS, FaultKind::R3, "", 0, amount);
+        let failover = Strike::new(FAILS_AT_MS, FaultKind::R3, "", 0, amount);
         // What was accepted since then stands in the server's memory alone.
-        let idle = struck(FAILS_AT_MS - 1_500, FaultKind::P4, "forwarder-0", 1_800, 0);
+        let idle = Strike::new(FAILS_AT_MS - 1_500, FaultKind::P4, "forwarder-0", 1_800, 0);
         let at_ms = FAILS_AT_MS + after_ms;
         for climber in CLIMBERS {
-            let death = struck(at_ms, FaultKind::P1, climber, 300, 0);
+            let death = Strike::new(at_ms, FaultKind::P1, climber, 300, 0);
             tally.add(&run(&plan(acknowledge, number as u64, vec![idle.clone(), failover.clone(), death]), Keep::Hash));
         }
-        let death = struck(at_ms, FaultKind::R1, "", 300, amount);
+        let death = Strike::new(at_ms, FaultKind::R1, "", 300, amount);
         tally.add(&run(&plan(acknowledge, number as u64, vec![idle, failover, death]), Keep::Hash));
     }
     tally

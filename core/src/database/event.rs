@@ -25,7 +25,7 @@ pub enum Event {
     Settled {
         /// Which shard.
         shard: ShardId,
-        /// The row's epoch at the time of the change, not the order's.
+        /// The last epoch that may not have counted it, by the row at the time of the change; not the order's.
         epoch: Epoch,
         /// Whose page.
         user: UserId,
@@ -36,7 +36,7 @@ pub enum Event {
     Granted {
         /// Which shard.
         shard: ShardId,
-        /// The row's epoch at the time of the grant.
+        /// The last epoch that may not have counted it, by the row at the time of the grant.
         epoch: Epoch,
         /// Which SKU.
         sku: SkuId,

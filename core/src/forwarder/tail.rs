@@ -116,8 +116,14 @@ impl Tail {
     /// Takes the row as it was read; returns the cursor up to which the log may be trimmed now.
     pub fn absorb_row(&mut self, now: Mono, row: ShardRow) -> Option<Seq> {
         self.row_call.again_at(now.after_ms(ROW_PERIOD_MS));
-        if self.row.as_ref().is_none_or(|known| known.fence() != row.fence()) {
-            *self = Tail { row_call: self.row_call, trim_at: self.trim_at, ..Tail::new(self.shard, now) };
+        match &self.row {
+            // Of one memory a row only climbs: this one is older than what is known, and a stop for its sake would drop
+            // entries that were read and not sent, or take a mark for allowed that the end of the epoch forbids.
+            Some(known) if known.fence() == row.fence() && height(&row) < height(known) => return None,
+            Some(known) if known.fence() == row.fence() => {}
+            Some(_) | None => {
+                *self = Tail { row_call: self.row_call, trim_at: self.trim_at, ..Tail::new(self.shard, now) };
+            }
         }
         let (phase, replay_from, cursor) = (row.phase, row.replay_from, row.cursor);
         self.row = Some(row);
@@ -132,7 +138,6 @@ impl Tail {
             Phase::Sealed | Phase::Opening | Phase::Closed => {
                 self.read_call.rest();
                 self.ack_call.rest();
-                self.buffer.clear();
                 return None;
             }
         }
@@ -355,6 +360,9 @@ impl Tail {
             "S10: nothing is acknowledged before its publication"
         );
         if let (Some(first), Some(place)) = (self.buffer.front(), self.place) {
+            let sent = self.row.as_ref().map_or(self.published, |row| self.published.max(row.cursor));
+            let follows = self.published == Seq(0) || first.seq <= sent.next();
+            assert!(follows, "S10: {:?} waits, and what follows {sent:?} was left out", first.seq);
             assert_eq!(first.seq.0 + self.buffer.len() as u64, place.0 + 1, "the buffer is contiguous up to its place");
         }
     }
@@ -368,6 +376,11 @@ impl Tail {
             Drain::Published { .. } => None,
         }
     }
+}
+
+/// How far a row of one memory has climbed: its phases come in their order, and in each the cursor only grows.
+fn height(row: &ShardRow) -> (Phase, Seq) {
+    (row.phase, row.cursor)
 }
 
 #[cfg(test)]
@@ -436,6 +449,28 @@ mod tests {
         assert_eq!(send(&mut tail, again.after_ms(RESEND_MS), 3), [0; 0], "each time after a longer pause");
         tail.absorb_row(again.after_ms(2 * RESEND_MS), row(1));
         assert_eq!(send(&mut tail, again.after_ms(2 * RESEND_MS), 3), [2, 3], "until it is decided");
+    }
+
+    /// The entries of a log of two, read one by one: the first is in a transaction, the second waits for the next.
+    fn half_sent() -> (Tail, Shipment) {
+        let mut tail = Tail::new(row(0).id, DAWN);
+        tail.absorb_row(DAWN, row(0));
+        let page = |last| LogPage { entries: vec![entry(last)], last: Seq(last), acked: Seq(0), sealed: false };
+        tail.absorb_page(DAWN, page(1));
+        let shipment = tail.load(LOG_PAGE_MAX, &mut Vec::new()).expect("an entry waits");
+        tail.absorb_page(DAWN, page(2));
+        (tail, shipment)
+    }
+
+    #[test]
+    fn a_row_that_was_read_stale_leaves_no_entry_out() {
+        let (mut tail, shipment) = half_sent();
+        tail.absorb_row(DAWN, ShardRow { phase: Phase::Opening, ..row(0) });
+        tail.unload(DAWN, &shipment);
+        let now = DAWN.after_ms(ROW_PERIOD_MS);
+        tail.absorb_row(now, row(1));
+        let sent = send(&mut tail, now, 3);
+        assert!(sent.starts_with(&[2]), "it was read and not sent: {sent:?}");
     }
 
     #[test]

@@ -62,6 +62,18 @@ impl ShardRow {
         Fence { server: self.server, epoch: self.epoch, nonce: self.nonce }
     }
 
+    /// The last epoch whose memory may not have counted a change that this row's transaction makes: it must be told,
+    /// and later ones need not be.
+    ///
+    /// While SEALED no load of the row's own epoch has begun, so the one to come will count the change. Whoever carries the
+    /// change down must not find that out for himself: the row that he reads may have moved on.
+    pub fn uncounted_epoch(&self) -> Epoch {
+        match self.phase {
+            Phase::Sealed => self.epoch.previous(),
+            Phase::Opening | Phase::Open | Phase::Sealing | Phase::Closed => self.epoch,
+        }
+    }
+
     /// Ends the epoch if one is open or being opened; else nothing.
     pub fn begin_sealing(&mut self, reason: SealReason) {
         if matches!(self.phase, Phase::Open | Phase::Opening) {

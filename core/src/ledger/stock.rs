@@ -86,7 +86,7 @@ pub fn grant(draft: &mut Draft<'_>, shard: ShardId, sku: SkuId, quantity: u64) -
     let row = draft.stock(&(shard, sku)).copied().unwrap_or_default();
     let grant_seq = row.grant_seq + 1;
     draft.put_stock((shard, sku), StockRow { granted: row.granted + quantity, grant_seq, ..row });
-    let epoch = draft.shard(&shard).expect("a sale's shards have rows").epoch;
+    let epoch = draft.shard(&shard).expect("a sale's shards have rows").uncounted_epoch();
     draft.emit(Event::Granted { shard, epoch, sku, quantity, grant_seq });
     Ok(())
 }

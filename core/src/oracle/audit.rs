@@ -1,7 +1,7 @@
 //! One sale from one snapshot of the stores, as JSON lines and as what they add up to.
 
 mod line;
-mod text;
+pub(super) mod text;
 
 pub use line::{
     AuditLine, CounterLine, DelayLine, DelayPlace, LogLine, MemoryLine, MetaLine, NamedStatus, OrderLine, QuotaLine,

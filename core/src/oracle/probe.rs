@@ -1,6 +1,7 @@
 //! What a simulated or instrumented service reports beside its answers: the order of effects, which no final state shows.
 
-use crate::ids::{Epoch, Nonce, OrderId, ReservationId, Seq, ShardId, Version};
+use crate::ids::{Epoch, Nonce, OrderId, ReservationId, Seq, ServerId, ShardId, Version};
+use crate::oracle::audit::text;
 use crate::order::status::Status;
 use crate::relay::partitions::{CommitTime, StreamToken};
 use crate::time::Wall;
@@ -137,7 +138,11 @@ pub enum Probe {
     UnitsReleased {
         /// In which shard.
         shard: ShardId,
-        /// In which memory.
+        /// On whose server: what is promoted or started again is another memory of the epoch, and may lack what was
+        /// given back in the first one.
+        #[serde(with = "text::server")]
+        server: ServerId,
+        /// In the memory of which epoch.
         epoch: Epoch,
         /// Whose.
         id: ReservationId,

@@ -104,12 +104,12 @@ fn give_back(draft: &mut Draft<'_>, row: &OrderRow) {
     tell_shard(draft, &shard, row);
 }
 
-/// The shard is told under the row's epoch, not the order's: a rebuild may have made the page live again.
+/// The shard is told under an epoch of the row, not the order's: a rebuild may have made the page live again.
 /// A closed shard has nobody left to tell.
 pub fn tell_shard(draft: &mut Draft<'_>, shard: &ShardRow, row: &OrderRow) {
     if shard.phase != Phase::Closed {
         let (user, id) = (row.user.clone(), row.id.reservation);
-        draft.emit(Event::Settled { shard: shard.id, epoch: shard.epoch, user, id });
+        draft.emit(Event::Settled { shard: shard.id, epoch: shard.uncounted_epoch(), user, id });
     }
 }
 

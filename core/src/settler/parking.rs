@@ -20,19 +20,11 @@ pub(super) struct Parking {
     sent: usize,
     settle: Call,
     row: Call,
-    /// Changes up to this offset were here when the row was asked for: its answer tells of them and of no later ones.
-    row_covers: Offset,
 }
 
 impl Default for Parking {
     fn default() -> Parking {
-        Parking {
-            waiting: VecDeque::new(),
-            sent: 0,
-            settle: Call::QUIET,
-            row: Call::QUIET,
-            row_covers: Offset::default(),
-        }
+        Parking { waiting: VecDeque::new(), sent: 0, settle: Call::QUIET, row: Call::QUIET }
     }
 }
 
@@ -92,25 +84,19 @@ impl Parking {
         self.row.retry(now.mono, rng);
     }
 
-    /// Takes out, and returns the offsets of, what needs no sending, given a row read after they were parked:
-    /// - CLOSED: the close has returned the shard's free units to the pool.
+    /// Takes out, and returns the offsets of, what needs no sending, given a row however old:
+    /// - CLOSED: the close has returned the shard's free units to the pool, and is the last rung.
     /// - the row's epoch is later: that epoch was loaded, or will be, from a snapshot after the change.
-    /// - SEALED in the change's own epoch: no load of it has begun, and the one to come will count the change.
     pub fn drop_counted(&mut self, now: Now, phase: Phase, epoch: Epoch) -> Vec<Offset> {
         self.row.rest();
         if self.settle.is_asked() {
             // Those in flight are answered soon, one by one; only a shard that must retry is worth a look.
             return Vec::new();
         }
-        let counted = |change: &ShardChange| match phase {
-            Phase::Closed => true,
-            Phase::Sealed => change.epoch() <= epoch,
-            Phase::Opening | Phase::Open | Phase::Sealing => change.epoch() < epoch,
-        };
-        let covers = self.row_covers;
+        let counted = |change: &ShardChange| phase == Phase::Closed || change.epoch() < epoch;
         let mut dropped = Vec::new();
         self.waiting.retain(|(offset, change)| {
-            let drop = *offset <= covers && counted(change);
+            let drop = counted(change);
             if drop {
                 dropped.push(*offset);
             }
@@ -142,7 +128,6 @@ impl Parking {
         }
         if self.row.is_due(now.mono) {
             let ticket = self.row.ask(now.mono, tickets.advance());
-            self.row_covers = self.waiting.back().map_or(Offset::default(), |(offset, _)| *offset);
             out.push(SettlerEffect::ReadShard { ticket, shard });
         }
     }

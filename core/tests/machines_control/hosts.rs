@@ -282,8 +282,11 @@ impl Hosts {
                 }
             }
             SettlerEffect::ReadShard { ticket, .. } => {
-                let row = self.world.row();
-                SettlerEvent::ShardRead { ticket, rung: (!self.faulty(6)).then_some((row.phase, row.epoch)) }
+                // An answer may be late, and the read itself stale: nothing that it shows may be believed to be so still.
+                let age = if self.healed { 0 } else { self.world.below(3) };
+                let shown = self.world.rungs.len().saturating_sub(1 + age);
+                let rung = (!self.faulty(6)).then_some(self.world.rungs[shown]);
+                SettlerEvent::ShardRead { ticket, rung }
             }
             SettlerEffect::Inbox(effect) if life == self.settler_life => {
                 let lost = self.faulty(4);

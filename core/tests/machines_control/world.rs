@@ -34,6 +34,8 @@ pub struct World {
     /// The shard's partition of intents is decided as soon as it is written.
     pub opened: BTreeMap<Epoch, BTreeSet<Nonce>>,
     pub openings: BTreeMap<Epoch, u32>,
+    /// Every rung on which the shard's row ever stood: what a stale read may still show.
+    pub rungs: Vec<(Phase, Epoch)>,
     servers: u128,
     clicks: u64,
 }
@@ -63,6 +65,7 @@ impl World {
             replica: Shard::empty(ServerId(1)),
             opened: BTreeMap::new(),
             openings: BTreeMap::new(),
+            rungs: Vec::new(),
             servers: 1,
             clicks: 0,
         };
@@ -128,6 +131,9 @@ impl World {
             }
         }
         let after = self.row().rung();
+        if before != Some(after) {
+            self.rungs.push((after.phase, after.epoch));
+        }
         if before != Some(after) && after.phase == Phase::Open {
             *self.openings.entry(after.epoch).or_default() += 1;
         }

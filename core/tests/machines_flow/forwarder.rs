@@ -46,6 +46,10 @@ struct Logs {
     intake_away_until: Wall,
     /// Whether the partition may lose acknowledged records.
     loses_records: bool,
+    /// Whether a row may be read as it was a while ago.
+    reads_stale: bool,
+    /// The rows as a stale read shows them: one rung back.
+    replaced: BTreeMap<ShardId, ShardRow>,
     nonces: u64,
     gaps: usize,
 }
@@ -55,6 +59,7 @@ impl Logs {
         let rows: BTreeMap<ShardId, ShardRow> = (0..SHARDS).map(|k| (shard(k), shard_row(k))).collect();
         let memories = rows.iter().map(|(shard, row)| (*shard, Memory::new(row.fence()))).collect();
         Logs {
+            replaced: rows.clone(),
             rows,
             memories,
             partition: Vec::new(),
@@ -64,6 +69,7 @@ impl Logs {
             rival_until: Wall(0),
             intake_away_until: Wall(0),
             loses_records,
+            reads_stale: false,
             nonces: 100,
             gaps: 0,
         }
@@ -115,8 +121,9 @@ impl Logs {
 
     /// The keeper's part of the ladder, in steps of its own.
     fn keep(&mut self, shard: ShardId, rng: &mut Rng, peace: bool) {
-        // Where records are lost, epochs last longer: their end would hide a hole that nobody mends.
-        let calm = if self.loses_records { 20 } else { 1 };
+        // Where records are lost, epochs last longer: their end would hide a hole that nobody mends. So do those whose
+        // begin is shown by a stale read.
+        let calm = if self.loses_records || self.reads_stale { 20 } else { 1 };
         let row = self.rows.get_mut(&shard).unwrap();
         let memory = self.memories.get_mut(&shard).unwrap();
         match row.phase {
@@ -164,6 +171,11 @@ impl Logs {
         }
     }
 
+    fn row(&self, now: Now, shard: ShardId) -> ShardRow {
+        let stale = self.reads_stale && now.mono.0.is_multiple_of(2);
+        if stale { self.replaced[&shard].clone() } else { self.rows[&shard].clone() }
+    }
+
     fn memory(&self, shard: ShardId, fence: Fence) -> Option<&Memory> {
         self.memories.get(&shard).filter(|memory| memory.fence == fence && !memory.lost)
     }
@@ -201,7 +213,8 @@ impl Logs {
         }
     }
 
-    /// A mark promises a buyer that the entry counts: it is in the partition, and before the seal of its epoch.
+    /// A mark promises a buyer that the entry counts: it is in the partition, and before the seal of its epoch. A stale
+    /// row hides that the epoch is ending, so with such rows only the first half can be held.
     fn assert_promise(&self, shard: ShardId, fence: Fence, seq: Seq) {
         let mut reached = 0;
         for intent in self.partition.iter().flatten() {
@@ -209,7 +222,7 @@ impl Logs {
                 Intent::Entry(of, entry) if *of == shard && entry.epoch == fence.epoch => {
                     reached = reached.max(entry.seq.0);
                 }
-                Intent::Seal(of, epoch) if *of == shard && *epoch == fence.epoch => break,
+                Intent::Seal(of, epoch) if *of == shard && *epoch == fence.epoch && !self.reads_stale => break,
                 Intent::Entry(..) | Intent::Seal(..) => {}
             }
         }
@@ -261,7 +274,7 @@ impl Outside for Logs {
                 Event::ProducerTaken(*ticket, fate.of(None, take)?)
             }
             Effect::ReadRow(ticket, shard) => {
-                let read = || Outcome::Done(self.rows[shard].clone());
+                let read = || Outcome::Done(self.row(now, *shard));
                 Event::RowRead(*ticket, *shard, fate.of(None, read)?)
             }
             Effect::ReadLog { ticket, shard, fence, after, limit } => {
@@ -291,7 +304,7 @@ impl Outside for Logs {
         if !peace {
             self.sell(rng);
             let ending = self.rows.values().any(|row| row.phase == Phase::Sealing);
-            if rng.below(if ending { 12 } else { 80 }) == 0 {
+            if self.kills() && rng.below(if ending { 12 } else { 80 }) == 0 {
                 self.compete(now, rng);
             }
             if rng.below(40) == 0 {
@@ -305,9 +318,19 @@ impl Outside for Logs {
             self.decide();
         }
         for k in 0..SHARDS {
-            self.keep(shard(k), rng, peace);
+            let (shard, before) = (shard(k), self.rows[&shard(k)].clone());
+            self.keep(shard, rng, peace);
+            let row = &self.rows[&shard];
+            if peace || row.rung() != before.rung() {
+                self.replaced.insert(shard, if peace { row.clone() } else { before });
+            }
         }
         Vec::new()
+    }
+
+    /// A forwarder that begins anew, after its death or a rival, mends what a stale row has spoiled.
+    fn kills(&self) -> bool {
+        !self.reads_stale
     }
 
     fn missing(&self, _: &Forwarder) -> Option<String> {
@@ -337,6 +360,14 @@ proptest! {
     #[test]
     fn a_log_reaches_its_partition_in_order_and_only_what_counts_is_acknowledged(seed: u64) {
         let world = World::run(Logs::new(false), seed, 60_000);
+        prop_assert_eq!(world.gaps, 0, "no entry is passed over while the partition keeps its records");
+    }
+
+    #[test]
+    fn a_row_that_was_read_stale_leaves_no_entry_out(seed: u64) {
+        let mut logs = Logs { reads_stale: true, ..Logs::new(false) };
+        logs.replaced.values_mut().for_each(|row| row.phase = Phase::Opening);
+        let world = World::run(logs, seed, 60_000);
         prop_assert_eq!(world.gaps, 0, "no entry is passed over while the partition keeps its records");
     }
 

@@ -76,6 +76,10 @@ pub trait Outside {
     fn nudge(&mut self, _now: Now, _rng: &mut Rng, _peace: bool) -> Vec<<Self::Machine as Machine>::Event> {
         Vec::new()
     }
+    /// Whether the machine dies now and then, and begins anew from what is durable.
+    fn kills(&self) -> bool {
+        true
+    }
     /// What is still missing.
     fn missing(&self, machine: &Self::Machine) -> Option<String>;
 }
@@ -156,7 +160,7 @@ impl<O: Outside> World<O> {
         for event in self.outside.nudge(self.now, &mut self.rng, self.peace) {
             self.step(event);
         }
-        if !self.peace && self.rng.below(12) == 0 {
+        if !self.peace && self.outside.kills() && self.rng.below(12) == 0 {
             self.life += 1;
             let (machine, events) = self.outside.start(self.now, self.rng.draw());
             self.machine = machine;

@@ -1,9 +1,9 @@
 //! The equations of the ledger, and what bounds and epochs promise.
 
 use crate::common::{self, key};
-use crate::sound::{EXPIRED, Sound, first_sku, order, red};
+use crate::sound::{EXPIRED, Sound, first_sku, order, red, sound};
 use doorbuster_core::database::rows::Phase;
-use doorbuster_core::ids::{Epoch, Nonce, OrderId, Seq};
+use doorbuster_core::ids::{Epoch, Nonce, OrderId, Seq, ServerId};
 use doorbuster_core::limits::KEYS_MAX;
 use doorbuster_core::oracle::audit::{NamedStatus, OrderLine};
 use doorbuster_core::oracle::probe::Probe;
@@ -83,6 +83,15 @@ fn s7_a_unit_that_vanished_or_came_back_twice() {
         let twice = twice.unwrap().clone();
         run.probe([twice]);
     });
+    let mut run = sound();
+    let released = run.probes.as_ref().unwrap().iter().find_map(|probe| {
+        let Probe::UnitsReleased { shard, epoch, id, .. } = probe else { return None };
+        Some((*shard, *epoch, *id))
+    });
+    let (shard, epoch, id) = released.unwrap();
+    // A promoted copy that lacks the end of a page ends it as well.
+    run.probe([Probe::UnitsReleased { shard, server: ServerId(2), epoch, id }]);
+    assert!(run.judgement(Check::S7).is_green());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::common::{HOLD_MS, START, World, basket, key, payment, sale, sku, user};
 use doorbuster_core::database::event::Event;
-use doorbuster_core::ids::{Epoch, Key, Nonce, OrderId, Seq, ShardId, UserId};
+use doorbuster_core::ids::{Epoch, Key, Nonce, OrderId, Seq, ServerId, ShardId, UserId};
 use doorbuster_core::ledger::basket::Basket;
 use doorbuster_core::ledger::entry::{EntryKind, Intent};
 use doorbuster_core::ledger::reserve::{ItemReply, ReserveRefusal};
@@ -194,7 +194,7 @@ fn probes_of(world: &World) -> Vec<Probe> {
             probes.push(Probe::EventPublished { order, version });
             probes.push(Probe::EventApplied { reader: 1, order, version });
         } else if let Event::Settled { shard, epoch, id, .. } = event {
-            probes.push(Probe::UnitsReleased { shard: *shard, epoch: *epoch, id: *id });
+            probes.push(Probe::UnitsReleased { shard: *shard, server: ServerId(1), epoch: *epoch, id: *id });
         } else if let Event::TimeoutDue { order, .. } = event {
             probes.push(Probe::TaskScheduled { task: *order });
             probes.push(Probe::Claimed { task: *order, token: 1 });

@@ -290,7 +290,10 @@ impl Servers {
         }
         // A doubt that comes while somebody is asked is not answered by it.
         self.doubted.store(false, Ordering::Relaxed);
+        let mut question = Question { doubted: &self.doubted, has_ended: false };
         let refreshed = self.discover.refresh().await;
+        // Whether or not it was answered: the next call that fails doubts anew.
+        question.has_ended = true;
         *asked_at = Some(self.connector.env.now().mono);
         refreshed.inspect_err(|error| tracing::warn!(error, "the servers cannot be found"))
     }
@@ -298,6 +301,20 @@ impl Servers {
     /// A server that does not answer as it should may not be the one to ask any more.
     fn seen<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
         outcome.inspect_err(|_| self.doubt())
+    }
+}
+
+/// A question that its asker may give up: then the doubt that it took away stands again.
+struct Question<'a> {
+    doubted: &'a AtomicBool,
+    has_ended: bool,
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.doubted.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -328,7 +345,9 @@ mod tests {
     use doorbuster_core::ids::SaleId;
     use doorbuster_runtime::contract::Clock;
     use doorbuster_runtime::contract::clock::SteppedEnv;
+    use futures_util::FutureExt;
     use std::io;
+    use std::sync::atomic::AtomicUsize;
 
     /// Nobody is dialled.
     struct Nowhere;
@@ -363,6 +382,35 @@ mod tests {
         drop(held);
         link(Purpose::News(shard(3))).await;
         assert_eq!(names(&servers), ["ledger", "news:many.0", "news:many.2", "news:many.3"]);
+    }
+
+    /// A guide that is asked and never answers.
+    #[derive(Default)]
+    struct Silent(AtomicUsize);
+
+    #[async_trait]
+    impl Discover for Silent {
+        fn known(&self, _: &str) -> Option<Address> {
+            Address::parse("known:1")
+        }
+
+        async fn refresh(&self) -> Result<(), String> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_gives_up_while_he_asks_leaves_the_doubt_to_the_next() {
+        let guide = Arc::new(Silent::default());
+        let servers =
+            Servers::discovered_by(guide.clone(), RedisConfig::default(), Arc::new(Nowhere), SteppedEnv::shared(1));
+        servers.link("key", Purpose::Ledger).await.expect("what is known, while nobody doubts");
+        servers.doubt();
+        for asked in 1..=2 {
+            assert!(servers.link("key", Purpose::Ledger).now_or_never().is_none(), "the guide is silent");
+            assert_eq!(guide.0.load(Ordering::Relaxed), asked);
+        }
     }
 
     #[tokio::test]

@@ -11,10 +11,13 @@ pub mod feed;
 pub mod intents;
 pub mod leases;
 pub mod ledger;
+pub mod movements;
 pub mod provider;
 pub mod publish;
+pub mod search;
 pub mod shard_log;
 pub mod store;
+pub mod windows;
 
 /// How long a fetch waits for its first record: well below the time after which a machine takes it as lost.
 pub const FETCH_WAIT_MS: u64 = 500;

@@ -1,6 +1,6 @@
 //! Plans of nine days: sales windows and search, with most of their trouble while somebody is awake.
 
-use super::further::{of_role, strike};
+use super::further::of_role;
 use super::meetings;
 use crate::fault::FaultKind;
 use crate::plan::{Acknowledge, Plan, Setup, Strike, World};
@@ -77,10 +77,10 @@ fn of_service(rng: &mut Rng, at_ms: u64) -> Strike {
     use FaultKind::*;
     let (short_ms, long_ms) = (200 + rng.below(4_000), 1_000 + rng.below(20_000));
     match OF_SERVICES[rng.below(OF_SERVICES.len() as u64) as usize] {
-        O5 => strike(at_ms, O5, "sales".to_owned(), 0, 1 + rng.below(60)),
-        kind @ (K12 | D11) => strike(at_ms, kind, String::new(), short_ms, 0),
-        D7 => strike(at_ms, D7, String::new(), 0, rng.below(2)),
-        D9 => strike(at_ms, D9, String::new(), long_ms, 0),
-        kind => strike(at_ms, kind, String::new(), long_ms, 20 + rng.below(400)),
+        O5 => Strike::new(at_ms, O5, "sales", 0, 1 + rng.below(60)),
+        kind @ (K12 | D11) => Strike::new(at_ms, kind, "", short_ms, 0),
+        D7 => Strike::new(at_ms, D7, "", 0, rng.below(2)),
+        D9 => Strike::new(at_ms, D9, "", long_ms, 0),
+        kind => Strike::new(at_ms, kind, "", long_ms, 20 + rng.below(400)),
     }
 }

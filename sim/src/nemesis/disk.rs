@@ -1,6 +1,5 @@
 //! Plans of the embedded platform: one process, one disk, and what befalls them.
 
-use super::further::strike;
 use super::{SCALE, habits};
 use crate::fault::FaultKind;
 use crate::plan::{Acknowledge, Plan, Setup, Strike, World};
@@ -104,7 +103,7 @@ fn of_disk(rng: &mut Rng, at_ms: u64) -> Strike {
         Q3 | Q5 => 0,
         _ => 1_000 + rng.below(4_000),
     };
-    strike(at_ms, kind, String::new(), for_ms, rng.below(100_000))
+    Strike::new(at_ms, kind, "", for_ms, rng.below(100_000))
 }
 
 fn of_process(rng: &mut Rng, at_ms: u64) -> Strike {
@@ -114,13 +113,13 @@ fn of_process(rng: &mut Rng, at_ms: u64) -> Strike {
     match OF_PROCESS[rng.below(OF_PROCESS.len() as u64) as usize] {
         P2 => {
             let role = ["edge", "keeper", "intake", "relay", "reaper", "settler"][rng.below(6) as usize];
-            strike(at_ms, P2, format!("{role}-0"), 0, rng.below(6))
+            Strike::new(at_ms, P2, format!("{role}-0"), 0, rng.below(6))
         }
-        P7 => strike(at_ms, P7, "keeper-0".to_owned(), 2_000 + rng.below(6_000), 0),
-        kind @ (P4 | C5) => strike(at_ms, kind, all, long_ms, at_ms),
-        C2 => strike(at_ms, C2, all, long_ms, 100 + rng.below(30_000)),
-        C3 => strike(at_ms, C3, all, long_ms, 1 + rng.below(60_000)),
-        kind => strike(at_ms, kind, all, short_ms, 0),
+        P7 => Strike::new(at_ms, P7, "keeper-0", 2_000 + rng.below(6_000), 0),
+        kind @ (P4 | C5) => Strike::new(at_ms, kind, all, long_ms, at_ms),
+        C2 => Strike::new(at_ms, C2, all, long_ms, 100 + rng.below(30_000)),
+        C3 => Strike::new(at_ms, C3, all, long_ms, 1 + rng.below(60_000)),
+        kind => Strike::new(at_ms, kind, all, short_ms, 0),
     }
 }
 
@@ -129,14 +128,14 @@ fn of_others(rng: &mut Rng, at_ms: u64) -> Strike {
     let (short_ms, long_ms) = (200 + rng.below(4_000), 1_000 + rng.below(20_000));
     let link = "buyers-0>edge".to_owned();
     match OF_OTHERS[rng.below(OF_OTHERS.len() as u64) as usize] {
-        N1 => strike(at_ms, N1, link, long_ms, 1 + rng.below(800)),
-        N2 => strike(at_ms, N2, link, short_ms, 0),
-        kind @ (N5 | N6 | N9) => strike(at_ms, kind, link, long_ms, 50 + rng.below(500)),
+        N1 => Strike::new(at_ms, N1, link, long_ms, 1 + rng.below(800)),
+        N2 => Strike::new(at_ms, N2, link, short_ms, 0),
+        kind @ (N5 | N6 | N9) => Strike::new(at_ms, kind, link, long_ms, 50 + rng.below(500)),
         kind @ (K7 | K8) => {
             let group = ["reaper", "settler", "payment"][rng.below(3) as usize];
-            strike(at_ms, kind, group.to_owned(), 0, 1 + rng.below(20))
+            Strike::new(at_ms, kind, group, 0, 1 + rng.below(20))
         }
-        O1 => strike(at_ms, O1, String::new(), 0, [0, 0, 1, 1, 2][rng.below(5) as usize]),
-        kind => strike(at_ms, kind, String::new(), 0, 1 + rng.below(10)),
+        O1 => Strike::new(at_ms, O1, "", 0, [0, 0, 1, 1, 2][rng.below(5) as usize]),
+        kind => Strike::new(at_ms, kind, "", 0, 1 + rng.below(10)),
     }
 }

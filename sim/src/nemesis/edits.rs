@@ -1,6 +1,6 @@
 //! A product that is edited again while somebody still loads the edit before: what versioned fills and floors are for.
 
-use super::further::{of_cache, of_role, strike};
+use super::further::{of_cache, of_role};
 use crate::fault::{FaultKind, Worlds};
 use crate::plan::{Setup, Strike};
 use doorbuster_core::rng::Rng;
@@ -38,7 +38,7 @@ pub fn draw(rng: &mut Rng, setup: &Setup, span_ms: u64, strikes: &mut Vec<Strike
     for _ in 0..1 + rng.below(2) {
         let (at_ms, for_ms) = (1_000 + rng.below(span_ms), 2_000 + rng.below(span_ms / 2));
         let product = format!("product-{}", rng.below(setup.stock.len() as u64));
-        strikes.push(strike(at_ms, FaultKind::O6, product, for_ms, 50 + rng.below(1_450)));
+        strikes.push(Strike::new(at_ms, FaultKind::O6, product, for_ms, 50 + rng.below(1_450)));
         slow_readers(rng, at_ms, for_ms, strikes);
     }
 }
@@ -46,7 +46,7 @@ pub fn draw(rng: &mut Rng, setup: &Setup, span_ms: u64, strikes: &mut Vec<Strike
 /// A load that takes longer than the time between two edits fills in what is old, if nobody told its process of the second
 /// one: the message is lost, or the answer of the load and the fill stand in the way of each other.
 fn slow_readers(rng: &mut Rng, at_ms: u64, for_ms: u64, strikes: &mut Vec<Strike>) {
-    let mut add = |fault, target: &str, amount| strikes.push(strike(at_ms, fault, target.to_owned(), for_ms, amount));
+    let mut add = |fault, target: &str, amount| strikes.push(Strike::new(at_ms, fault, target, for_ms, amount));
     match rng.below(4) {
         0 | 1 => {
             add(FaultKind::R8, "", 500 + rng.below(501));

@@ -1,6 +1,5 @@
 //! Runs that end with one instance of each role: the others die, and nobody ever starts them again.
 
-use super::further::strike;
 use crate::fault::FaultKind;
 use crate::plan::{Setup, Strike};
 use doorbuster_core::rng::Rng;
@@ -12,6 +11,6 @@ const FEW_OF: u64 = 8;
 pub fn draw(rng: &mut Rng, setup: &Setup, span_ms: u64, strikes: &mut Vec<Strike>) {
     let (is_one, at_ms, left) = (rng.below(FEW_OF) == 0, 500 + rng.below(span_ms), rng.below(4));
     if is_one && setup.instances.values().any(|instances| *instances > 1) {
-        strikes.push(strike(at_ms, FaultKind::P10, String::new(), 0, left));
+        strikes.push(Strike::new(at_ms, FaultKind::P10, "", 0, left));
     }
 }

@@ -23,7 +23,7 @@ const OF_ROLES: [FaultKind; 14] = [
 ];
 
 /// What befalls the index.
-const OF_SEARCH: [FaultKind; 5] = [FaultKind::E1, FaultKind::E2, FaultKind::E3, FaultKind::E4, FaultKind::E5];
+pub const OF_SEARCH: [FaultKind; 5] = [FaultKind::E1, FaultKind::E2, FaultKind::E3, FaultKind::E4, FaultKind::E5];
 
 /// Gives some runs caches, some windows and search, and troubles of their own.
 pub fn further(rng: &mut Rng, setup: &mut Setup, strikes: &mut Vec<Strike>) {
@@ -62,7 +62,7 @@ fn of_services(rng: &mut Rng, span_ms: u64, strikes: &mut Vec<Strike>) {
         }
         for _ in 0..1 + rng.below(2) {
             let (at_ms, long_ms) = (500 + rng.below(span_ms), 2_000 + rng.below(20_000));
-            strikes.push(strike(at_ms, kind, String::new(), long_ms, 50 + rng.below(600)));
+            strikes.push(Strike::new(at_ms, kind, "", long_ms, 50 + rng.below(600)));
         }
     }
 }
@@ -76,11 +76,11 @@ pub fn of_cache(rng: &mut Rng, setup: &Setup, span_ms: u64) -> Strike {
     let link = format!("{edge}>{service}");
     let short_ms = 500 + rng.below(6_000);
     match rng.below(6) {
-        0 | 1 => strike(at_ms, FaultKind::R8, String::new(), 1_000 + rng.below(25_000), 200 + rng.below(800)),
-        2 => strike(at_ms, FaultKind::N1, link, short_ms, 50 + rng.below(2_500)),
-        3 => strike(at_ms, FaultKind::N2, link, short_ms, 0),
-        4 => strike(at_ms, FaultKind::N9, link, short_ms, 100 + rng.below(800)),
-        _ => strike(at_ms, FaultKind::P4, edge, 500 + rng.below(5_000), 0),
+        0 | 1 => Strike::new(at_ms, FaultKind::R8, "", 1_000 + rng.below(25_000), 200 + rng.below(800)),
+        2 => Strike::new(at_ms, FaultKind::N1, link, short_ms, 50 + rng.below(2_500)),
+        3 => Strike::new(at_ms, FaultKind::N2, link, short_ms, 0),
+        4 => Strike::new(at_ms, FaultKind::N9, link, short_ms, 100 + rng.below(800)),
+        _ => Strike::new(at_ms, FaultKind::P4, edge, 500 + rng.below(5_000), 0),
     }
 }
 
@@ -102,22 +102,17 @@ pub fn of_role(rng: &mut Rng, setup: &Setup, role: &str, at_ms: u64) -> Strike {
         OF_ROLES[rng.below(OF_ROLES.len() as u64) as usize]
     };
     match own {
-        P1 => strike(at_ms, P1, host, short_ms, 0),
-        P2 => strike(at_ms, P2, host, 0, rng.below(8)),
-        P4 | C5 => strike(at_ms, own, host, 1_000 + rng.below(20_000), rng.below(20_000)),
-        P5 => strike(at_ms, P5, host, long_ms, 10 + rng.below(900)),
-        P7 => strike(at_ms, P7, host, 2_000 + rng.below(8_000), 0),
-        C3 => strike(at_ms, C3, host, long_ms, 1 + rng.below(2 * 3_600_000)),
-        C6 => strike(at_ms, C6, host, long_ms, 0),
-        K6 | K7 | K8 => strike(at_ms, own, role.to_owned(), 0, 1 + rng.below(40)),
-        N1 => strike(at_ms, N1, link, long_ms, 1 + rng.below(3_000)),
-        N2 => strike(at_ms, N2, link, short_ms, 0),
-        N6 => strike(at_ms, N6, link, long_ms, 50 + rng.below(500)),
-        _ => strike(at_ms, own, String::new(), long_ms, 100 + rng.below(700)),
+        P1 => Strike::new(at_ms, P1, host, short_ms, 0),
+        P2 => Strike::new(at_ms, P2, host, 0, rng.below(8)),
+        P4 | C5 => Strike::new(at_ms, own, host, 1_000 + rng.below(20_000), rng.below(20_000)),
+        P5 => Strike::new(at_ms, P5, host, long_ms, 10 + rng.below(900)),
+        P7 => Strike::new(at_ms, P7, host, 2_000 + rng.below(8_000), 0),
+        C3 => Strike::new(at_ms, C3, host, long_ms, 1 + rng.below(2 * 3_600_000)),
+        C6 => Strike::new(at_ms, C6, host, long_ms, 0),
+        K6 | K7 | K8 => Strike::new(at_ms, own, role, 0, 1 + rng.below(40)),
+        N1 => Strike::new(at_ms, N1, link, long_ms, 1 + rng.below(3_000)),
+        N2 => Strike::new(at_ms, N2, link, short_ms, 0),
+        N6 => Strike::new(at_ms, N6, link, long_ms, 50 + rng.below(500)),
+        _ => Strike::new(at_ms, own, "", long_ms, 100 + rng.below(700)),
     }
-}
-
-/// A strike in plain words.
-pub fn strike(at_ms: u64, fault: FaultKind, target: String, for_ms: u64, amount: u64) -> Strike {
-    Strike { at_ms, fault, target, for_ms, amount, meets: None }
 }

@@ -1,7 +1,6 @@
 //! Strikes that wait for their moment: a process that is struck at a drawn time has mostly nothing in hand, and a link
 //! carries nothing.
 
-use super::further::strike;
 use crate::fault::FaultKind::{self, *};
 use crate::plan::{Meeting, Setup, Strike};
 use crate::seed::Seed;
@@ -203,11 +202,11 @@ fn add(
     let begin_ms = begins[rng.below(begins.len() as u64) as usize];
     let at_ms = begin_ms + if rng.below(3) == 0 { 0 } else { rng.below(8_000) };
     if let Some((cause, amount)) = moment.cause {
-        strikes.push(strike(at_ms + 1_000 + rng.below(5_000), cause, String::new(), 500 + rng.below(2_000), amount));
+        strikes.push(Strike::new(at_ms + 1_000 + rng.below(5_000), cause, "", 500 + rng.below(2_000), amount));
     }
     setup.shards = setup.shards.max(moment.shards);
     let amount = if OF_MESSAGES.contains(&kind) && kind != N1 { 1_000 } else { 1 + rng.below(2_000) };
-    let mut waiting = strike(at_ms, kind, String::new(), 200 + rng.below(6_000), amount);
+    let mut waiting = Strike::new(at_ms, kind, "", 200 + rng.below(6_000), amount);
     waiting.meets = Some(Meeting { stage: moment.stage.to_owned(), within_ms: setup.horizon_ms });
     strikes.push(waiting);
 }

@@ -1,7 +1,7 @@
 //! Plans of the wire world: shorter sales, fewer buyers, and the kinds of trouble that its network and servers know.
 
 use super::scale::Scale;
-use super::{HABITS, ROLES, edits, few, host, strike};
+use super::{HABITS, ROLES, edits, few, host, hours, strike};
 use crate::fault::FaultKind;
 use crate::plan::{Plan, Setup, Strike, World};
 use crate::seed::Seed;
@@ -92,10 +92,11 @@ pub fn draw(seed: u64) -> Plan {
         let chance = if habit == FaultKind::U8 { 12 } else { 3 };
         if rng.below(chance) == 0 {
             let amount = 100 + rng.below(500);
-            strikes.push(Strike { at_ms: 0, fault: habit, target: String::new(), for_ms: 0, amount, meets: None });
+            strikes.push(Strike::new(0, habit, "", 0, amount));
         }
     }
     edits::caches(&mut Seed(seed).stream("nemesis/wire/caches"), &mut setup, &mut strikes);
+    hours::draw(&mut Seed(seed).stream("nemesis/wire/hours"), &mut setup, &mut strikes);
     // Where there are caches, their edges are looked at one by one.
     if !setup.instances.contains_key("invalidator") {
         few::draw(&mut Seed(seed).stream("nemesis/wire/few"), &setup, 15_000, &mut strikes);
@@ -107,10 +108,7 @@ pub fn draw(seed: u64) -> Plan {
 
 /// Moments that a short sale seldom comes to by itself.
 fn rare(rng: &mut Rng, setup: &mut Setup, strikes: &mut Vec<Strike>) {
-    let mut add = |at_ms, fault, amount| {
-        let target = String::new();
-        strikes.push(Strike { at_ms, fault, target, for_ms: 0, amount, meets: None });
-    };
+    let mut add = |at_ms, fault, amount| strikes.push(Strike::new(at_ms, fault, "", 0, amount));
     match rng.below(16) {
         // An epoch ends, and as soon as the next one sells it ends too.
         0 => {
@@ -159,24 +157,16 @@ fn zombie(rng: &mut Rng, setup: &mut Setup) -> Vec<Strike> {
     let role = ["reaper", "reaper", "forwarder", "relay", "keeper"][rng.below(5) as usize];
     setup.instances.insert(role.to_owned(), 2);
     let for_ms = 11_000 + rng.below(6_000);
-    let strike = |at_ms, fault, target: &str, for_ms, amount| Strike {
-        at_ms,
-        fault,
-        target: target.to_owned(),
-        for_ms,
-        amount,
-        meets: None,
-    };
     if role != "reaper" {
-        return vec![strike(3_000 + rng.below(18_000), FaultKind::P4, &format!("{role}-0"), for_ms, 0)];
+        return vec![Strike::new(3_000 + rng.below(18_000), FaultKind::P4, format!("{role}-0"), for_ms, 0)];
     }
     // When pay windows end, and with a database that keeps claims in hand: so slow that one is there to be lost, and away
     // while the other reaper has it.
     let at_ms = 13_000 + rng.below(6_000);
     vec![
-        strike(at_ms - 2_000, FaultKind::D4, "", 3_000, 900),
-        strike(at_ms, FaultKind::P4, "reaper-0", for_ms, 0),
-        strike(at_ms + 9_000, FaultKind::D11, "", for_ms - 8_000, 0),
+        Strike::new(at_ms - 2_000, FaultKind::D4, "", 3_000, 900),
+        Strike::new(at_ms, FaultKind::P4, "reaper-0", for_ms, 0),
+        Strike::new(at_ms + 9_000, FaultKind::D11, "", for_ms - 8_000, 0),
     ]
 }
 

@@ -252,8 +252,7 @@ mod tests {
         let hosts = ["edge-0", "edge-1", "redis-0"].map(str::to_owned);
         let hit = |target: &str| {
             let fault = crate::fault::FaultKind::N1;
-            band(&Strike { at_ms: 1, fault, target: target.to_owned(), for_ms: 0, amount: 0, meets: None }, &hosts)
-                .hosts
+            band(&Strike::new(1, fault, target, 0, 0), &hosts).hosts
         };
         assert_eq!(hit("edge-1"), [1]);
         assert_eq!(hit("edge-1>redis-0"), [1, 2]);

@@ -7,6 +7,8 @@ mod report;
 mod showing;
 pub mod snapshot;
 mod stream;
+#[cfg(test)]
+mod turns;
 
 use super::conditions::Conditions;
 use super::{ServiceEffect, ServiceEvent, WAIT_MS};
@@ -431,7 +433,8 @@ impl Machine for Database {
         match event {
             ServiceEvent::Asked { call, request } => self.asked(now, call, request, out),
             ServiceEvent::Woken => {
-                while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now.mono) {
+                // One in a step: whoever hears of a commit finds the rows of that commit, and the next one is not in them.
+                if let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now.mono) {
                     let waiting = entry.remove();
                     self.finish(now, waiting, out);
                 }

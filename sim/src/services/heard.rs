@@ -3,14 +3,17 @@
 //! A service that could not be asked (`A`) has certainly done nothing; where the asker has no word for that it is taken as
 //! not known, which is always safe.
 
-use super::{broker, database};
+use super::{broker, database, search};
 use doorbuster_core::database::command::{Refusal, Reply};
 use doorbuster_core::database::tables::Rows;
 use doorbuster_core::forwarder::{LeaseHeld, Producer, ProducerFenced};
+use doorbuster_core::ids::SkuId;
 use doorbuster_core::inbox::NotAssigned;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::relay::partitions::{PartitionRefusal, PartitionRow};
 use doorbuster_core::relay::{ChangePage, TopicAway};
+use doorbuster_core::search::document::Document;
+use doorbuster_core::search::indexer::{PushedBack, Written};
 use doorbuster_core::time::Wall;
 use std::convert::Infallible;
 
@@ -28,6 +31,31 @@ pub fn rows<A>(outcome: Outcome<database::Reply, A>) -> Option<(Wall, Rows)> {
     match outcome {
         Outcome::Done(database::Reply::Rows(at, rows)) => Some((at, rows)),
         Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => None,
+    }
+}
+
+/// Of a list of SKUs with a ring.
+pub fn rings<A>(outcome: Outcome<database::Reply, A>) -> Option<Vec<SkuId>> {
+    match outcome {
+        Outcome::Done(database::Reply::Rings(skus)) => Some(skus),
+        Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => None,
+    }
+}
+
+/// Of documents of one snapshot.
+pub fn documents<A>(outcome: Outcome<database::Reply, A>) -> Option<Vec<Document>> {
+    match outcome {
+        Outcome::Done(database::Reply::Documents(documents)) => Some(documents),
+        Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => None,
+    }
+}
+
+/// Of a bulk. An index that could not be asked has taken nothing, and wants the same pause.
+pub fn written<A>(outcome: Outcome<search::Reply, A>) -> Outcome<Vec<Written>, PushedBack> {
+    match outcome {
+        Outcome::Done(search::Reply::Written(written)) => Outcome::Done(written),
+        Outcome::Done(search::Reply::PushedBack) | Outcome::Refused(_) => Outcome::Refused(PushedBack),
+        Outcome::Done(search::Reply::Unknown) | Outcome::Unknown => Outcome::Unknown,
     }
 }
 

@@ -185,23 +185,36 @@ impl Node {
         }
         let reply =
             if let Request::Cache(asked) = &request { self.share(at, asked, out) } else { self.run(at, &request, out) };
-        let level = if let Request::Reserve { level, .. } = &request { Some(*level) } else { None };
-        match (level, &request) {
-            (Some(Acknowledge::Log), Request::Reserve { shard, .. }) => {
-                self.hold_until_durable(now, call, *shard, reply, out);
-            }
-            // Too few replicas took it: it stands here all the same.
-            (Some(Acknowledge::Replica), _) if !self.has_replica => {
-                out.push(ServiceEffect::Answered { call, reply: Reply::Unknown });
-            }
-            _ => out.push(ServiceEffect::Answered { call, reply }),
+        let reserves = if let Request::Reserve { shard, level, .. } = &request { Some((*shard, *level)) } else { None };
+        match reserves {
+            Some(reserves) => self.acknowledge(now, call, reserves, reply, out),
+            None => out.push(ServiceEffect::Answered { call, reply }),
         }
         if request.writes() {
             self.remember(at, request);
             self.answer_waits(now, out);
         }
-        if level == Some(Acknowledge::Replica) && self.has_replica {
+        if reserves.is_some_and(|(_, level)| level == Acknowledge::Replica) && self.has_replica {
             self.replicated = self.trail.len();
+        }
+    }
+
+    /// Answers a batch of reservations when they are as durable as its level says.
+    fn acknowledge(
+        &mut self,
+        now: Now,
+        call: u64,
+        (shard, level): (ShardId, Acknowledge),
+        reply: Reply,
+        out: &mut Effects,
+    ) {
+        match level {
+            Acknowledge::Log => self.hold_until_durable(now, call, shard, reply, out),
+            // Too few replicas took it: it stands here all the same.
+            Acknowledge::Replica if !self.has_replica => {
+                out.push(ServiceEffect::Answered { call, reply: Reply::Unknown });
+            }
+            Acknowledge::Replica | Acknowledge::Redis => out.push(ServiceEffect::Answered { call, reply }),
         }
     }
 

@@ -21,7 +21,7 @@ const LAG_MS_MAX: u64 = 30_000;
 /// Longest time by which a bulk comes later than it was sent: longer than its sender waits.
 const OVERTAKEN_MS_MAX: u64 = 8_000;
 /// What is in flight while a bulk is.
-const STAGE: &str = "a product not indexed";
+pub const STAGE: &str = "a product not indexed";
 
 /// What is asked of the index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

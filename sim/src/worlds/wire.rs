@@ -6,9 +6,11 @@
 
 mod answer;
 mod buyer;
+mod carriers;
 mod catalog;
 mod crowd;
 mod failover;
+mod hours;
 mod http;
 mod link;
 mod memory;
@@ -28,7 +30,7 @@ mod strikes;
 mod world;
 
 use crate::fault::FaultKind;
-use crate::plan::{Acknowledge, Plan};
+use crate::plan::{Acknowledge, HOURS_MS, Plan};
 use crate::report::Report;
 use crate::services::broker::PARTITIONS;
 use crate::trace::Trace;
@@ -71,8 +73,9 @@ pub fn run(plan: &Plan, keep: Keep) -> Report {
 }
 
 fn drive(world: &mut World) {
-    let last_ms = world.plan.strikes.iter().map(|strike| strike.at_ms + strike.for_ms).max().unwrap_or(0);
-    let catalog_ms = if world.catalog.is_on { shopping::CATALOG_MS } else { 0 };
+    let strikes = world.plan.strikes.iter().filter(|strike| strike.at_ms < HOURS_MS);
+    let last_ms = strikes.map(|strike| strike.at_ms + strike.for_ms).max().unwrap_or(0);
+    let catalog_ms = if shopping::is_on(world) { shopping::CATALOG_MS } else { 0 };
     let (horizon_us, last_us) = (world.plan.setup.horizon_ms * 1000, last_ms.max(OPENS_MS).max(catalog_ms) * 1000);
     while world.now_us() < horizon_us && !world.is_broken() {
         // When nobody wants anything any more and nothing is to go wrong, the rest of the time shows nothing new.
@@ -81,6 +84,7 @@ fn drive(world: &mut World) {
         }
         world.run_for(500);
     }
+    hours::pass(world);
     if !world.is_broken() {
         rest::conclude(world);
     }

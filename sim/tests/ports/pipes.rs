@@ -10,6 +10,7 @@ use doorbuster_sim::seed::Seed;
 use doorbuster_sim::services::broker::Broker;
 use doorbuster_sim::services::database::Database;
 use doorbuster_sim::services::provider::Provider;
+use doorbuster_sim::services::search::Search;
 use doorbuster_sim::worlds::wire::ports::{Services, Wired};
 use doorbuster_sim::worlds::wire::rpc::host::{serve_connection, wake};
 use doorbuster_sim::worlds::wire::rpc::mount::{Mount, Noted, Observe};
@@ -53,12 +54,13 @@ impl Env for PassedEnv {
     }
 }
 
-/// The three services, as any world mounts them.
+/// The services, as any world mounts them.
 #[derive(Clone)]
 pub struct Mounts {
     pub database: Arc<Mount<Database>>,
     pub broker: Arc<Mount<Broker>>,
     pub provider: Arc<Mount<Provider>>,
+    pub search: Arc<Mount<Search>>,
     pub noted: Arc<Mutex<Vec<Noted>>>,
 }
 
@@ -70,7 +72,8 @@ impl Mounts {
         Mounts {
             database: Mount::new(Database::new(seed.stream("database")), seed.stream("1"), observe.clone()),
             broker: Mount::new(Broker::new(seed.stream("broker")), seed.stream("2"), observe.clone()),
-            provider: Mount::new(Provider::default(), seed.stream("3"), observe),
+            provider: Mount::new(Provider::default(), seed.stream("3"), observe.clone()),
+            search: Mount::new(Search::new(seed.stream("search")), seed.stream("4"), observe),
             noted,
         }
     }
@@ -80,6 +83,7 @@ impl Mounts {
             database: self.database.endpoint(address("database:1")),
             broker: self.broker.endpoint(address("broker:1")),
             provider: self.provider.endpoint(address("provider:1")),
+            search: self.search.endpoint(address("search:1")),
         }
     }
 }
@@ -115,6 +119,7 @@ impl Pipes {
         spawn(wake(mounts.database.clone(), env.clone()));
         spawn(wake(mounts.broker.clone(), env.clone()));
         spawn(wake(mounts.provider.clone(), env.clone()));
+        spawn(wake(mounts.search.clone(), env.clone()));
         Arc::new(Pipes { mounts, env, next: Mutex::default() })
     }
 
@@ -131,6 +136,7 @@ impl Pipes {
         match name {
             "database" => drop(spawn(serve_connection(self.mounts.database.clone(), stream, env))),
             "broker" => drop(spawn(serve_connection(self.mounts.broker.clone(), stream, env))),
+            "search" => drop(spawn(serve_connection(self.mounts.search.clone(), stream, env))),
             _ => drop(spawn(serve_connection(self.mounts.provider.clone(), stream, env))),
         }
     }

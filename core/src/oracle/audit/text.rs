@@ -3,7 +3,7 @@
 /// A number newtype as decimal text.
 macro_rules! decimal {
     ($module:ident, $type:ident) => {
-        pub(super) mod $module {
+        pub(in crate::oracle) mod $module {
             use crate::ids::$type;
             use serde::de::Error;
             use serde::{Deserialize, Deserializer, Serializer};

@@ -65,8 +65,8 @@ fn units_add_up(case: &Case<'_>, audit: &Audit, findings: &mut Findings) {
 fn released_once(case: &Case<'_>, findings: &mut Findings) {
     let mut released = BTreeSet::new();
     for probe in case.inputs.probes.unwrap_or_default() {
-        if let Probe::UnitsReleased { shard, epoch, id } = probe {
-            let first = released.insert((*shard, *epoch, *id));
+        if let Probe::UnitsReleased { shard, server, epoch, id } = probe {
+            let first = released.insert((*shard, *server, *epoch, *id));
             findings.expect(first, format_args!("{shard}.{id}"), || format!("was given back twice in {epoch:?}"));
         }
     }

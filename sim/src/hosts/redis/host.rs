@@ -63,6 +63,8 @@ pub struct Ran {
     pub arguments: Vec<Bytes>,
     /// What it answered.
     pub reply: Reply,
+    /// What it changed, in order.
+    pub writes: Vec<Write>,
 }
 
 impl RedisHost {

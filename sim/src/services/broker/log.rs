@@ -38,6 +38,8 @@ impl Payload {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     records: Vec<(Offset, Payload)>,
+    /// Where it begins since retention has removed something.
+    begin: u64,
     next: u64,
 }
 
@@ -78,18 +80,21 @@ impl Log {
         Offset(self.next)
     }
 
-    /// Loses up to so many of the last records; their offsets are given again. How many.
+    /// Loses up to so many of the last records; their offsets are given again. How many. Without a loss the end stays
+    /// where whoever has read all may stand: a copy that is elected has followed the begin of the log, and does not end
+    /// before it.
     pub fn lose_end(&mut self, records: usize) -> usize {
         let kept = self.records.len().saturating_sub(records);
         let lost = self.records.len() - kept;
         self.records.truncate(kept);
-        self.next = self.records.last().map_or(0, |(offset, _)| offset.0 + 1);
+        self.next = self.records.last().map_or(self.begin, |(offset, _)| offset.0 + 1);
         lost
     }
 
     /// Loses everything up to, but without, `to`, and tells how many of them stood at or after `from`.
     pub fn lose_between(&mut self, from: Offset, to: Offset) -> usize {
         let unread = self.between(from, to).len();
+        self.begin = self.begin.max(to.0);
         self.records.retain(|(offset, _)| *offset >= to);
         unread
     }
@@ -103,5 +108,38 @@ impl Log {
     pub fn tail(&self, count: usize) -> Vec<Payload> {
         let from = self.records.len().saturating_sub(count);
         self.records[from..].iter().map(|(_, payload)| payload.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(records: u64) -> Log {
+        let mut log = Log::default();
+        (0..records).for_each(|_| log.push(Payload::Poison));
+        log.mark();
+        log
+    }
+
+    #[test]
+    fn an_end_that_is_lost_is_given_again() {
+        let mut log = log(5);
+        assert_eq!(log.lose_end(2), 2);
+        assert_eq!(log.end(), Offset(3));
+        log.push(Payload::Poison);
+        assert_eq!(log.fetch(Offset(3), 9), [(Offset(3), Payload::Poison)]);
+    }
+
+    #[test]
+    fn what_follows_a_lost_begin_and_a_lost_end_is_read_by_whoever_had_read_all() {
+        let mut log = log(5);
+        assert_eq!(log.lose_between(Offset(4), log.end()), 1);
+        assert_eq!(log.lose_end(1), 0, "nothing is left to be lost");
+        log.push(Payload::Poison);
+        assert_eq!(log.fetch(Offset(5), 9).len(), 1, "its offset is not one that was read before");
+        log.mark();
+        assert_eq!(log.lose_end(3), 1);
+        assert!(log.end() >= Offset(5), "no end lies before the begin");
     }
 }

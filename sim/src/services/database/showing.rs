@@ -14,8 +14,8 @@ use std::sync::Arc;
 const STALE_MS: u64 = 10_000;
 
 impl Database {
-    /// Rows of shards alone may be read stale by mistake: whoever acts on them names what it has read. Everything else is
-    /// read strongly, as its contract says.
+    /// Rows of shards alone may be read stale by mistake: whoever acts on them names what it has read, or concludes only what
+    /// stays true. Everything else is read strongly, as its contract says.
     pub(super) fn read(&mut self, now: Now, reads: &Reads, out: &mut Effects) -> Rows {
         let mut rows = self.rows.select(reads);
         if reads.len() != reads.shards.len() || !self.conditions.bites(FaultKind::D5) {

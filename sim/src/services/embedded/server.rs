@@ -260,7 +260,7 @@ impl Watched {
                 Request::Settle { shard, changes } => {
                     for change in changes {
                         if let ShardChange::GiveBack { epoch, user, id } = change
-                            && is_live(shards, *shard, user, *id)
+                            && shards.shard(*shard).is_some_and(|memory| is_live(memory, user, *id))
                         {
                             watched.live.insert((*shard, *epoch, user.clone(), *id));
                         }
@@ -286,8 +286,8 @@ impl Watched {
             }
         }
         for (shard, epoch, user, id) in self.live {
-            if !is_live(shards, shard, &user, id) {
-                probe(Probe::UnitsReleased { shard, epoch, id });
+            if let Some(memory) = shards.shard(shard).filter(|memory| !is_live(memory, &user, id)) {
+                probe(Probe::UnitsReleased { shard, server: memory.server, epoch, id });
             }
         }
         for (shard, (epoch, acked)) in self.acked {
@@ -300,9 +300,8 @@ impl Watched {
     }
 }
 
-fn is_live(shards: &Shards, shard: ShardId, user: &UserId, id: ReservationId) -> bool {
-    let record = shards.shard(shard).and_then(|memory| memory.look_up(user, id));
-    record.is_some_and(|record| record.state == RecordState::Live)
+fn is_live(memory: &Shard, user: &UserId, id: ReservationId) -> bool {
+    memory.look_up(user, id).is_some_and(|record| record.state == RecordState::Live)
 }
 
 fn sells(shards: &Shards, shard: ShardId, epoch: Epoch, nonce: Nonce) -> bool {

@@ -300,7 +300,7 @@ fn settle(
             let before = live(shard);
             let settlement = shard.settle(*epoch, user, *id);
             if before && !live(shard) {
-                probes.push(Probe::UnitsReleased { shard: of, epoch: *epoch, id: *id });
+                probes.push(Probe::UnitsReleased { shard: of, server: shard.server, epoch: *epoch, id: *id });
             }
             settlement
         }

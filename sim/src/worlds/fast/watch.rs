@@ -80,10 +80,6 @@ pub fn queue_changed(world: &mut World, before: &doorbuster_core::delay::queue::
     let (old, new) = (claims(before), claims(&world.nodes[world.primary].store.queue));
     world.watch.probes.extend(old.keys().map(|task| Probe::Recovered { task: *task }));
     world.watch.probes.extend(new.into_iter().map(|(task, token)| Probe::Claimed { task, token }));
-    for shard in world.shards() {
-        let row = world.database.rows().shards.get(&shard);
-        world.watch.rolled_back.extend(row.map(|row| (shard, row.epoch)));
-    }
 }
 
 fn stocks(world: &mut World) {

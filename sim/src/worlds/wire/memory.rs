@@ -4,7 +4,7 @@ use super::redis::Server;
 use crate::hosts::redis::resp::{ReplyDecoder, encode_request};
 use crate::hosts::redis::store::Value as Stored;
 use crate::hosts::redis::{RedisHost, Reply};
-use doorbuster_core::ids::{OrderId, ServerId, ShardId, SkuId};
+use doorbuster_core::ids::{ServerId, ShardId, SkuId};
 use doorbuster_core::ledger::page::RecordState;
 use doorbuster_core::ledger::shard::{Counter, Meta};
 use doorbuster_core::oracle::audit::{CounterLine, DelayLine, DelayPlace, MemoryLine};
@@ -36,15 +36,6 @@ pub fn head(host: &RedisHost, shard: ShardId, now: Now) -> Result<Option<Head>, 
     let decoded = decode_memory(&Value::Array(pairs.collect()));
     let (meta, counters) = decoded.map_err(|error| format!("{shard}: {error}"))?;
     Ok(meta.map(|meta| (meta, counters)))
-}
-
-/// Whether the server holds a claim on this task.
-pub fn is_claimed(host: &RedisHost, task: OrderId, now: Now) -> bool {
-    let keys = ShardKeys::tagged(&tag_of(task.shard));
-    match host.store().value(keys.processing.as_bytes(), now.wall) {
-        Some(Stored::SortedSet(members)) => members.score(task.to_string().as_bytes()).is_some(),
-        Some(Stored::String(_) | Stored::Hash(_) | Stored::Stream(_)) | None => false,
-    }
 }
 
 /// Everything that the server holds of a shard; an error where a script has written what none may.

@@ -1,4 +1,4 @@
-//! The ports of the shells over the simulated network: database, broker and provider, each behind one RPC connection.
+//! The ports of the shells over the simulated network: database, broker, provider and search, each behind one RPC connection.
 //!
 //! # How a world mounts and uses them
 //!
@@ -44,16 +44,20 @@ mod feed;
 mod intents;
 mod leases;
 mod member;
+mod movements;
 pub mod provider;
 mod publish;
+mod search;
 mod sequence;
 mod store;
+mod windows;
 
 use super::rpc::client::Client;
 use super::rpc::mount::Endpoint;
 use crate::services::broker::{Broker, PARTITIONS};
 use crate::services::database::Database;
 use crate::services::provider::{Provider, Request};
+use crate::services::search::Search;
 use doorbuster_core::ids::ShardId;
 use doorbuster_core::inbox::Partition;
 use doorbuster_core::outcome::Outcome;
@@ -61,7 +65,9 @@ use doorbuster_redis::dial::Dial;
 use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports;
 use doorbuster_runtime::roles::forwarder::Forwarding;
+use doorbuster_runtime::roles::indexer::Indexing;
 use doorbuster_runtime::roles::relay::Relaying;
+use doorbuster_runtime::roles::sales::Selling;
 use std::sync::Arc;
 
 /// Where a process finds the services.
@@ -73,6 +79,8 @@ pub struct Services {
     pub broker: Endpoint<Broker>,
     /// The payment provider.
     pub provider: Endpoint<Provider>,
+    /// The search index.
+    pub search: Endpoint<Search>,
 }
 
 /// One process's ports over the network; cheap to clone.
@@ -92,6 +100,9 @@ pub struct Wired {
     pub leases: Arc<dyn ports::leases::Leases>,
     /// The outbox's change stream.
     pub changes: Arc<dyn ports::changes::Changes>,
+    /// Rings of sales and documents for search.
+    pub windows: Arc<dyn ports::windows::Windows>,
+    broker: Client<Broker>,
     notices: Client<Provider>,
 }
 
@@ -106,9 +117,11 @@ impl Wired {
             intents: Arc::new(intents::WiredIntents::new(broker.clone(), env.clone())),
             feed: Arc::new(feed::WiredFeed::new(broker.clone(), env.clone())),
             provider: Arc::new(provider::WiredProvider::new(provider.clone())),
-            publish: Arc::new(publish::WiredPublish::new(broker)),
+            publish: Arc::new(publish::WiredPublish::new(broker.clone())),
             leases: Arc::new(leases::WiredLeases::new(database.clone())),
-            changes: Arc::new(changes::WiredChanges::new(database)),
+            changes: Arc::new(changes::WiredChanges::new(database.clone())),
+            windows: Arc::new(windows::WiredWindows::new(database)),
+            broker,
             notices: provider,
         }
     }
@@ -127,6 +140,18 @@ impl Wired {
     /// What a relay stands on.
     pub fn relaying(&self) -> Relaying {
         Relaying { changes: self.changes.clone(), publish: self.publish.clone() }
+    }
+
+    /// What a worker of the sales windows stands on; it joins its group under a number of its own.
+    pub fn selling(&self, env: &SharedEnv) -> Selling {
+        let movements = movements::WiredMovements::new(self.broker.clone(), env.entropy());
+        Selling { movements: Arc::new(movements), windows: self.windows.clone() }
+    }
+
+    /// What an indexer stands on. Nobody else talks to the index, so nobody else has a connection to it.
+    pub fn indexing(&self, env: &SharedEnv, dial: Arc<dyn Dial>, services: &Services) -> Indexing {
+        let client = Client::new(services.search.clone(), dial, env);
+        Indexing { windows: self.windows.clone(), search: Arc::new(search::WiredSearch::new(client)) }
     }
 
     /// Tells the provider that its notice was taken; whether it heard.

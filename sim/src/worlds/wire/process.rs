@@ -1,5 +1,6 @@
 //! One host's process: its clocks and entropy, whether it stands still, and its way into the network.
 
+use super::carriers::Carriers;
 use super::scene::Scene;
 use super::stream::Stream;
 use crate::seed::Seed;
@@ -19,6 +20,10 @@ use turmoil::net::{TcpListener, TcpStream};
 /// own patience, so that theirs is what is tried.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// Steps of its machines, reads and writes that a process may do at one moment of the run: a hundred times what the busiest
+/// one of 300 seeds does.
+const STEPS_MAX: u32 = 10_000;
+
 /// See the module. It outlives the lives of its process.
 pub struct Process {
     /// "intake-0".
@@ -29,6 +34,8 @@ pub struct Process {
     pub scene: Arc<Scene>,
     /// The server of shards that it takes for the one in charge.
     pub believes: AtomicUsize,
+    /// What carries its connections.
+    pub carriers: Carriers,
     seed: Seed,
     clock: Mutex<Clock>,
     life: Mutex<Life>,
@@ -38,6 +45,15 @@ pub struct Process {
     slow_ms: AtomicU64,
     /// Messages after which it dies, if it is to; at 0 it is dead and the world has not seen it yet.
     dies_after: Mutex<Option<u64>>,
+    /// What it has done at the present moment of the run.
+    steps: Mutex<Steps>,
+}
+
+/// How often a process did anything at one moment.
+#[derive(Default)]
+struct Steps {
+    at_us: u64,
+    count: u32,
 }
 
 /// What belongs to one life.
@@ -54,6 +70,7 @@ impl Process {
             number,
             scene: scene.clone(),
             believes: AtomicUsize::new(0),
+            carriers: Carriers::default(),
             seed,
             clock: Mutex::default(),
             life: Mutex::new(Life { number: 0, rng: Rng::seeded(0) }),
@@ -61,6 +78,7 @@ impl Process {
             stop: watch::Sender::new(false),
             slow_ms: AtomicU64::new(0),
             dies_after: Mutex::new(None),
+            steps: Mutex::default(),
         })
     }
 
@@ -134,6 +152,23 @@ impl Process {
         self.paused.subscribe()
     }
 
+    /// Counts one more step of a machine, read or write; whether there are so many at this moment that it never ends. The
+    /// network never gets its turn again then: the process stands still, so that the run ends with what is broken.
+    fn spins(&self) -> bool {
+        let now_us = self.scene.now_us();
+        let mut steps = self.steps.lock().expect("no holder of this lock panics");
+        if steps.at_us != now_us {
+            *steps = Steps { at_us: now_us, count: 0 };
+        }
+        steps.count += 1;
+        if steps.count == STEPS_MAX + 1 {
+            let what =
+                format!("{} wants to be woken for what it does not do: {STEPS_MAX} steps at one moment", self.name);
+            self.scene.violate("L11", what);
+        }
+        steps.count > STEPS_MAX
+    }
+
     /// Opens a connection to a host by its name.
     ///
     /// # Errors
@@ -157,7 +192,8 @@ impl Process {
 impl Env for Process {
     fn now(&self) -> Now {
         let now_us = self.scene.now_us();
-        self.clock.lock().expect("no holder of this lock panics").read(now_us)
+        let own = self.clock.lock().expect("no holder of this lock panics").read(now_us);
+        self.scene.after_leaps(own)
     }
 
     fn entropy(&self) -> u64 {
@@ -165,6 +201,9 @@ impl Env for Process {
     }
 
     fn gate(&self) -> Option<Gate> {
+        if self.spins() {
+            return Some(Box::pin(std::future::pending()));
+        }
         let mut paused = self.pauses();
         let slow_ms = self.slow_ms.load(Ordering::Relaxed);
         if !*paused.borrow_and_update() {
@@ -198,5 +237,53 @@ impl Listener {
         let name = turmoil::reverse_lookup(from.ip()).unwrap_or_else(|| from.ip().to_string());
         let stream = Stream::accepted(self.process.clone(), &name, stream);
         Ok((stream, Arc::from(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Trace;
+    use crate::worlds::watch::Watch;
+    use doorbuster_core::ids::SaleId;
+    use doorbuster_core::machine::Machine;
+    use doorbuster_core::time::Mono;
+    use doorbuster_runtime::drive::{Perform, Performed, drive, inbox};
+
+    /// A machine that wants to be woken in the past, for ever.
+    struct Spinning;
+
+    impl Machine for Spinning {
+        type Event = ();
+        type Effect = ();
+
+        fn step(&mut self, _: Now, (): (), _: &mut Vec<()>) {}
+
+        fn wake_at(&self) -> Option<(Mono, &'static str)> {
+            Some((Mono(0), "nothing"))
+        }
+    }
+
+    struct Idle;
+
+    impl Perform<Spinning> for Idle {
+        fn perform(&self, _: Now, (): ()) -> Option<Performed<()>> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_spins_breaks_l11_and_lets_the_run_end() {
+        let watch = Watch::new(SaleId::parse("demo").expect("a short name"), 1, 1);
+        let scene = Scene::new(Trace::default(), watch, Rng::seeded(1));
+        let process = Process::new("intake-0", 0, &scene, Seed(1));
+        let driven = drive(Spinning, Arc::new(Idle), process.env(), process.stopped(), inbox(), |_| ());
+        tokio::select! {
+            biased;
+            _ = driven => unreachable!("nobody stops it"),
+            () = std::future::ready(()) => {}
+        }
+        let violation = scene.state().violation.clone();
+        assert_eq!(violation.map(|violation| violation.id), Some("L11".to_owned()));
     }
 }

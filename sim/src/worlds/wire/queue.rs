@@ -1,21 +1,22 @@
 //! The delay queue's scripts, reported to the oracle as they run.
 
+use crate::hosts::redis::store::Write;
 use crate::hosts::redis::{Ran, Reply};
 use doorbuster_core::ids::OrderId;
 use doorbuster_core::oracle::probe::Probe;
 use doorbuster_lua::dump::Dump;
 use doorbuster_lua::script;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Claims that are running, as the answers of the server in charge say.
+/// Claims that are running, as the answers of the server in charge say, and what its recoveries wrote.
 #[derive(Debug, Default)]
 pub struct Claims(BTreeMap<OrderId, u64>);
 
 impl Claims {
-    /// What these runs of scripts did to the queue, in their order. `lives` is whether a task is claimed now.
-    pub fn follow(&mut self, runs: &[Ran], lives: impl Fn(OrderId) -> bool) -> Vec<Probe> {
+    /// What these runs of scripts did to the queue, in their order.
+    pub fn follow(&mut self, runs: &[Ran]) -> Vec<Probe> {
         let mut probes = Vec::new();
-        for (index, ran) in runs.iter().enumerate() {
+        for ran in runs {
             let named = |script: &script::Script| *script.sha1 == ran.sha;
             if named(&script::DELAY_SCHEDULE) {
                 probes.extend(scheduled(ran));
@@ -24,22 +25,20 @@ impl Claims {
             } else if named(&script::DELAY_COMPLETE) {
                 probes.extend(self.completed(ran));
             } else if named(&script::DELAY_RECOVER) {
-                probes.extend(self.recovered(ran, &runs[index + 1..], &lives));
+                probes.extend(self.recovered(ran));
             }
         }
         probes
     }
 
-    /// The answer says how many. Those are claimed no more, or were claimed again before anybody looked.
-    fn recovered(&mut self, ran: &Ran, later: &[Ran], lives: &impl Fn(OrderId) -> bool) -> Vec<Probe> {
-        let count = bulk(&ran.reply).and_then(|bytes| number(bytes.get(8..)?)).unwrap_or(0);
-        if count == 0 {
-            return Vec::new();
-        }
-        let claimed = later.iter().filter(|ran| *script::DELAY_CLAIM.sha1 == ran.sha).flat_map(orders);
-        let again: BTreeSet<OrderId> = claimed.collect();
-        let ended: Vec<OrderId> =
-            self.0.keys().copied().filter(|task| !lives(*task) || again.contains(task)).take(count as usize).collect();
+    /// The answer says how many, and not which: those that it took off the processing set.
+    fn recovered(&mut self, ran: &Ran) -> Vec<Probe> {
+        let [_, processing, ..] = ran.keys.as_slice() else { return Vec::new() };
+        let removed = ran.writes.iter().filter_map(|write| {
+            let Write::RemoveMember { key, member } = write else { return None };
+            order(member).filter(|_| key == processing)
+        });
+        let ended: Vec<OrderId> = removed.collect();
         for task in &ended {
             self.0.remove(task);
         }
@@ -115,4 +114,91 @@ fn order(bytes: impl AsRef<[u8]>) -> Option<OrderId> {
 
 fn number(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::redis::resp::encode_request;
+    use crate::hosts::redis::{Identity, RedisHost, SyncPolicy};
+    use doorbuster_core::delay::queue::{Completion, Task, Token};
+    use doorbuster_core::ids::{ReservationId, SaleId, ShardId, Version};
+    use doorbuster_core::time::{Mono, Now, Wall};
+    use doorbuster_lua::call::Call;
+    use doorbuster_lua::keys::ShardKeys;
+
+    const LEASE_MS: u64 = 1_000;
+
+    fn task(number: u8) -> OrderId {
+        let shard = ShardId { sale: SaleId::parse("demo").expect("a short name"), k: 0 };
+        OrderId { shard, reservation: ReservationId([number; 16]) }
+    }
+
+    fn server() -> RedisHost {
+        let mut server = RedisHost::new(Identity::from_entropy([1; 3], [2; 3]), SyncPolicy::Always);
+        server.take_ran();
+        server
+    }
+
+    /// Runs a script as it is shipped.
+    fn run(server: &mut RedisHost, at_ms: u64, call: &Call) {
+        let invocation = call.invocation(&ShardKeys::tagged("demo:0"));
+        let count = invocation.keys.len().to_string();
+        let head = [&b"EVAL"[..], invocation.script.source.as_bytes(), count.as_bytes()];
+        let keys = invocation.keys.iter().map(|key| key.as_bytes());
+        let arguments = invocation.arguments.iter().map(Vec::as_slice);
+        let words: Vec<&[u8]> = head.into_iter().chain(keys).chain(arguments).collect();
+        let connection = server.connect();
+        server.receive(connection, &encode_request(&words), Now { mono: Mono(at_ms * 1_000), wall: Wall(at_ms) });
+        server.disconnect(connection);
+    }
+
+    fn claim(server: &mut RedisHost, at_ms: u64, token: u64) {
+        run(server, at_ms, &Call::DelayClaim { limit: 1, token: Token(token), lease_ms: LEASE_MS });
+    }
+
+    fn complete(server: &mut RedisHost, at_ms: u64, order: OrderId, token: u64) {
+        run(server, at_ms, &Call::DelayComplete(vec![Completion { order, token: Token(token), again_ms: None }]));
+    }
+
+    /// The first task's claim was not completed in time; the second task is claimed, and completed beside the recovery.
+    fn recovered_and_completed(first: OrderId, second: OrderId) -> Vec<Probe> {
+        let (mut server, mut claims) = (server(), Claims::default());
+        let tasks = [(first, 10), (second, 20)].map(|(order, due)| Task { order, version: Version(1), due: Wall(due) });
+        run(&mut server, 0, &Call::DelaySchedule(tasks.to_vec()));
+        claim(&mut server, 100, 7);
+        claim(&mut server, 900, 8);
+        claims.follow(&server.take_ran());
+        run(&mut server, 100 + LEASE_MS, &Call::DelayRecover(16));
+        complete(&mut server, 100 + LEASE_MS, second, 8);
+        claims.follow(&server.take_ran())
+    }
+
+    #[test]
+    fn a_recovery_ends_the_claim_that_it_ended_and_no_other() {
+        for (first, second) in [(task(1), task(2)), (task(2), task(1))] {
+            let completed = Probe::Completed { task: second, token: 8, accepted: true };
+            let expected = vec![Probe::Recovered { task: first }, completed];
+            assert_eq!(recovered_and_completed(first, second), expected);
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_claimed_again_beside_its_recovery_is_told_in_that_order() {
+        let (mut server, mut claims) = (server(), Claims::default());
+        run(&mut server, 0, &Call::DelaySchedule(vec![Task { order: task(1), version: Version(1), due: Wall(10) }]));
+        claim(&mut server, 100, 7);
+        run(&mut server, 100 + LEASE_MS, &Call::DelayRecover(16));
+        claim(&mut server, 100 + LEASE_MS, 8);
+        complete(&mut server, 100 + LEASE_MS, task(1), 7);
+        let claimed = |token| Probe::Claimed { task: task(1), token };
+        let expected = [
+            Probe::TaskScheduled { task: task(1) },
+            claimed(7),
+            Probe::Recovered { task: task(1) },
+            claimed(8),
+            Probe::Completed { task: task(1), token: 7, accepted: false },
+        ];
+        assert_eq!(claims.follow(&server.take_ran()), expected);
+    }
 }

@@ -1,11 +1,10 @@
 //! The end of a run: everything is healed, must come to rest in time, sells what came back, and is judged.
 
 use super::buyer::{Buyer, probe};
-use super::memory;
 use super::shopping;
 use super::strikes::heal_all;
 use super::world::World;
-use crate::services::broker::group::Group;
+use super::{hours, memory};
 use crate::worlds::rest::{self, AtRest, Judged, PROBE_TRIES, REST_S, end_of_log, finding, in_charge, losses, prober};
 use doorbuster_core::database::command::Command;
 use doorbuster_core::database::rows::SaleState;
@@ -19,13 +18,16 @@ use doorbuster_web::problem::Slug;
 
 /// Between two looks whether it is.
 const LOOK_MS: u64 = 500;
-/// The groups that this world has roles for.
-pub const GROUPS: [Group; 5] = [Group::Intake, Group::Reaper, Group::Settler, Group::Payment, Group::Invalidator];
 /// One seed in so many ends with a replay.
 const REPLAYED_OF: u64 = 8;
 
 /// Heals, waits for rest, probes, and judges.
 pub fn conclude(world: &mut World) {
+    settle(world);
+    hours::converge(world);
+}
+
+fn settle(world: &mut World) {
     heal_all(world);
     if sale_state(world) == Some(SaleState::Stopped) {
         let sale = world.sale;

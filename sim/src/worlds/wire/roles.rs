@@ -24,7 +24,8 @@ use doorbuster_runtime::ports::admit::Admit;
 use doorbuster_runtime::ports::cache::SharedCache;
 use doorbuster_runtime::roles::lane::Lanes;
 use doorbuster_runtime::roles::{
-    Ports, balancer, cache, forwarder, intake, invalidator, keeper, payment, reaper, relay, settler, sweep,
+    Ports, balancer, cache, forwarder, indexer, intake, invalidator, keeper, payment, reaper, relay, sales, settler,
+    sweep,
 };
 use doorbuster_runtime::telemetry::Telemetry;
 use doorbuster_web::api::{Api, Secrets, Settings};
@@ -32,8 +33,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// All roles, in the order in which their hosts are made.
-pub const ROLES: [&str; 9] =
-    ["edge", "keeper", "forwarder", "intake", "relay", "reaper", "settler", "payment", "invalidator"];
+pub const ROLES: [&str; 11] = [
+    "edge",
+    "keeper",
+    "forwarder",
+    "intake",
+    "relay",
+    "reaper",
+    "settler",
+    "payment",
+    "invalidator",
+    "sales",
+    "indexer",
+];
 
 /// A process whose start fails is started again by whatever looks after processes.
 const START_AGAIN: Duration = Duration::from_millis(500);
@@ -48,6 +60,7 @@ struct Shells {
     process: Arc<Process>,
     ports: Ports,
     wired: Wired,
+    services: Services,
     servers: Arc<Servers>,
     catalog: Arc<Catalog>,
     stop: Stop,
@@ -72,7 +85,8 @@ impl Shells {
             delay: Arc::new(RedisDelayQueue::new(servers.clone(), directory)),
             provider: wired.provider.clone(),
         };
-        Shells { process: process.clone(), ports, wired, servers, catalog, stop: process.stopped() }
+        let (process, services, stop) = (process.clone(), services.clone(), process.stopped());
+        Shells { process, ports, wired, services, servers, catalog, stop }
     }
 
     fn lanes(&self) -> Arc<dyn Admit> {
@@ -120,6 +134,14 @@ impl Shells {
             "settler" => settler::start(ports, stop, Arc::new(|_, _| {})).await,
             "payment" => payment::start(ports, self.lanes(), stop).await,
             "invalidator" => invalidator::start(ports, &self.shared_cache(), stop).await,
+            "sales" => {
+                sales::start(ports, &self.wired.selling(&ports.env), stop);
+                Ok(())
+            }
+            "indexer" => {
+                let dial = Arc::new(WireDial(self.process.clone()));
+                indexer::start(ports, &self.wired.indexing(&ports.env, dial, &self.services), stop).await
+            }
             other => unreachable!("{other} is no role of this world"),
         }
     }

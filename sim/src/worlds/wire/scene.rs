@@ -11,14 +11,19 @@ use crate::trace::{Kind, Trace};
 use crate::worlds::rest;
 use crate::worlds::watch::Watch;
 use doorbuster_core::oracle::history::History;
+use doorbuster_core::oracle::window_watch::WindowWatch;
 use doorbuster_core::rng::Rng;
+use doorbuster_core::time::Now;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// See the module.
 pub struct Scene {
     state: Mutex<State>,
+    /// Milliseconds that have passed on every wall clock, and that nobody has lived through.
+    leapt_ms: AtomicU64,
 }
 
 /// What the scene holds.
@@ -45,6 +50,8 @@ pub struct State {
     pub watch: Watch,
     /// What the buyers saw.
     pub history: History,
+    /// What was told and shown of sales.
+    pub windows: WindowWatch,
     /// What the network's own dice say.
     dice: Rng,
     messages: u64,
@@ -68,10 +75,12 @@ impl Scene {
                 has_committed: false,
                 watch,
                 history: History { calls: Vec::new(), is_complete: true },
+                windows: WindowWatch::default(),
                 dice,
                 messages: 0,
                 flows: BTreeMap::new(),
             }),
+            leapt_ms: AtomicU64::new(0),
         })
     }
 
@@ -83,6 +92,16 @@ impl Scene {
     /// Microseconds of the run.
     pub fn now_us(&self) -> u64 {
         turmoil::sim_elapsed().map_or_else(|| self.state().now_us, |elapsed| elapsed.as_micros() as u64)
+    }
+
+    /// The same clocks, after the time that nobody has lived through.
+    pub fn after_leaps(&self, now: Now) -> Now {
+        Now { wall: now.wall.after_ms(self.leapt_ms.load(Ordering::Relaxed)), ..now }
+    }
+
+    /// Lets so much time pass on every wall clock at once.
+    pub fn leap(&self, millis: u64) {
+        self.leapt_ms.fetch_add(millis, Ordering::Relaxed);
     }
 
     /// One of these hosts, of those that are not dead for ever: no balancer sends anybody to such a one.

@@ -4,6 +4,7 @@ use super::catalog::{Reader, Visit};
 use super::world::World;
 use crate::fault::FaultKind;
 use crate::plan::Strike;
+use crate::worlds::fast::roles::instances;
 use doorbuster_core::database::command::Command;
 use doorbuster_core::database::rows::ProductRow;
 use doorbuster_core::ids::{ProductId, Version};
@@ -38,9 +39,14 @@ pub async fn read_along(products: Arc<Products>, reader: Arc<Reader>, mut visits
     }
 }
 
+/// Whether anybody wants to hear of changes: caches, or search.
+pub fn is_on(world: &World) -> bool {
+    world.catalog.is_on || instances(&world.plan.setup, "indexer") > 0
+}
+
 /// Puts changes and visits on the agenda: many visits come while a change is under way.
 pub fn plan(world: &mut World) {
-    if !world.catalog.is_on {
+    if !is_on(world) {
         return;
     }
     let mut rng = world.seed.stream("catalog");
@@ -51,6 +57,9 @@ pub fn plan(world: &mut World) {
     let edits: Vec<(u64, ProductId)> = (0..2 + rng.below(4)).map(|_| (rng.below(CATALOG_MS), any(&mut rng))).collect();
     for (at_ms, product) in edits.iter().copied() {
         world.at_ms(at_ms, move |world| edit(world, product));
+    }
+    if !world.catalog.is_on {
+        return;
     }
     for _ in 0..10 + rng.below(10) {
         let (near_ms, near) = edits[rng.below(edits.len() as u64) as usize];

@@ -1,5 +1,6 @@
 //! One end of a connection: bytes over the simulated network, and what befalls them at this end.
 
+use super::carriers::Carrier;
 use super::link::Treatment;
 use super::process::Process;
 use super::scene::Ends;
@@ -29,8 +30,9 @@ pub struct Stream {
     other: SocketAddr,
     /// Whether this end opened it.
     is_client: bool,
-    /// Nothing once it has broken.
-    carrier: Option<TcpStream>,
+    /// Its number among the connections of its process.
+    number: u64,
+    carrier: Carrier,
     /// A segment was lost: what is written behind it will never be read.
     has_hole: bool,
     gate: Option<Gate>,
@@ -51,8 +53,8 @@ impl Stream {
     fn new(process: Arc<Process>, peer: &str, is_client: bool, carrier: TcpStream) -> Stream {
         let own = carrier.local_addr().expect("a connection has two ends");
         let other = carrier.peer_addr().expect("a connection has two ends");
-        let (peer, carrier) = (Arc::from(peer), Some(carrier));
-        Stream { process, peer, own, other, is_client, carrier, has_hole: false, gate: None, pause: None }
+        let (peer, (number, carrier)) = (Arc::from(peer), process.carriers.open(carrier));
+        Stream { process, peer, own, other, is_client, number, carrier, has_hole: false, gate: None, pause: None }
     }
 
     fn ends(&self) -> Ends<'_> {
@@ -87,8 +89,19 @@ impl Stream {
         Poll::Ready(())
     }
 
-    fn carrier(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        self.carrier.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+    fn carry<T>(&self, poll: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match self.carrier.lock().expect("no holder of this lock panics").as_mut() {
+            Some(carrier) => poll(Pin::new(carrier)),
+            None => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.carrier.lock().expect("no holder of this lock panics").is_none()
+    }
+
+    fn tear(&self) {
+        drop(self.carrier.lock().expect("no holder of this lock panics").take());
     }
 
     /// How many of these bytes leave, and what becomes of the connection then.
@@ -155,6 +168,12 @@ enum Fate {
     Torn,
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.process.carriers.close(self.number);
+    }
+}
+
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_gate(context));
@@ -165,7 +184,7 @@ impl AsyncWrite for Stream {
             // Nobody wakes the dead.
             return Poll::Pending;
         }
-        let fate = if self.carrier.is_some() { self.befall(bytes) } else { Fate::Sent };
+        let fate = if self.is_broken() { Fate::Sent } else { self.befall(bytes) };
         let bytes = match fate {
             Fate::Sent => bytes,
             Fate::Lost => {
@@ -174,7 +193,7 @@ impl AsyncWrite for Stream {
             }
             Fate::Torn => &bytes[..bytes.len() / 2],
         };
-        let written = match ready!(self.carrier()?.poll_write(context, bytes)) {
+        let written = match ready!(self.carry(|carrier| carrier.poll_write(context, bytes))) {
             Ok(written) => written,
             Err(error) => return Poll::Ready(Err(error)),
         };
@@ -182,22 +201,19 @@ impl AsyncWrite for Stream {
         let who = (&self.process.name, self.process.number);
         self.process.scene.state().note_sent(at_us, who, self.ends(), &bytes[..written]);
         if fate == Fate::Torn {
-            self.carrier = None;
+            self.tear();
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         Poll::Ready(Ok(written))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.carrier()?.poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.carry(|carrier| carrier.poll_flush(context))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.carrier() {
-            Ok(carrier) => carrier.poll_shutdown(context),
-            // It has ended already.
-            Err(_) => Poll::Ready(Ok(())),
-        }
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A broken one has ended already.
+        if self.is_broken() { Poll::Ready(Ok(())) } else { self.carry(|carrier| carrier.poll_shutdown(context)) }
     }
 }
 
@@ -212,11 +228,11 @@ impl AsyncRead for Stream {
         let before = buffer.filled().len();
         let slow = self.trickles();
         let outcome = match slow {
-            None => ready!(self.carrier()?.poll_read(context, buffer)),
+            None => ready!(self.carry(|carrier| carrier.poll_read(context, buffer))),
             Some(_) => {
                 let mut few = [0; TRICKLE_BYTES];
                 let mut part = ReadBuf::new(&mut few[..TRICKLE_BYTES.min(buffer.remaining())]);
-                let outcome = ready!(self.carrier()?.poll_read(context, &mut part));
+                let outcome = ready!(self.carry(|carrier| carrier.poll_read(context, &mut part)));
                 buffer.put_slice(part.filled());
                 outcome
             }
@@ -232,7 +248,7 @@ impl AsyncRead for Stream {
         }
         if self.is_reply_lost(&buffer.filled()[before..]) {
             buffer.set_filled(before);
-            self.carrier = None;
+            self.tear();
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         let at_us = self.process.scene.now_us();

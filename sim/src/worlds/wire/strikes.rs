@@ -5,7 +5,7 @@ use super::shopping;
 use super::world::World;
 use super::{failover, roles};
 use crate::fault::FaultKind;
-use crate::plan::{Plan, Strike};
+use crate::plan::{HOURS_MS, Plan, Strike};
 use crate::services::broker::log::TopicId;
 use crate::trace::Kind;
 use crate::worlds::fast::network::End;
@@ -14,6 +14,7 @@ use doorbuster_core::database::event::Topic;
 use doorbuster_core::database::rows::SaleState;
 use doorbuster_core::ids::Key;
 use doorbuster_core::sale::command::SaleCommand;
+use doorbuster_core::window::hour::HOUR_MS;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,13 +39,23 @@ pub fn habits(plan: &Plan) -> BTreeMap<FaultKind, u64> {
 /// Puts every strike of the plan on the agenda; habits are the buyers' own.
 pub fn plan(world: &mut World) {
     let strikes = world.plan.strikes.clone();
-    for (index, strike) in strikes.into_iter().enumerate() {
+    for (index, strike) in strikes.into_iter().enumerate().filter(|(_, strike)| strike.at_ms < HOURS_MS) {
         if is_habit(strike.fault) {
             world.scene.state().faults.inject(strike.fault);
             continue;
         }
         world.at_ms(strike.at_ms, move |world| begin(world, index));
         world.at_ms(strike.at_ms + strike.for_ms, move |world| end(world, index));
+    }
+}
+
+/// Puts the strikes of the hours after the sale on the agenda, from now on.
+pub fn plan_hours(world: &mut World) {
+    let strikes = world.plan.strikes.clone();
+    for (index, strike) in strikes.into_iter().enumerate().filter(|(_, strike)| strike.at_ms >= HOURS_MS) {
+        let after_ms = strike.at_ms - HOURS_MS;
+        world.after_ms(after_ms, move |world| begin(world, index));
+        world.after_ms(after_ms + strike.for_ms, move |world| end(world, index));
     }
 }
 
@@ -65,7 +76,7 @@ fn begin(world: &mut World, index: usize) {
         N1 | N2 | N3 | N4 | N5 | N6 | N7 | N9 => strike_links(world, index, &strike),
         P1 | P2 | P4 | P5 | P6 | P7 | P8 | C5 | O3 | O4 => strike_processes(world, &strike),
         P10 => leave_one(world, &strike),
-        C1 | C3 => strike_clocks(world, &strike),
+        C1 | C2 | C3 | C6 => strike_clocks(world, &strike),
         R1 | R2 | R3 | R4 | R5 | R6 | R10 | R11 | C4 => failover::strike(world, &strike),
         R8 => lose_messages(world, &strike),
         K1 | K2 | K3 | K5 | K11 | K12 => {
@@ -81,6 +92,9 @@ fn begin(world: &mut World, index: usize) {
             if world.database.act(now, |database, _| database.stream.reshape(merge, pick)) {
                 world.scene.take_effect(D7, "records not relayed");
             }
+        }
+        E1 | E2 | E3 | E4 | E5 => {
+            world.search.act(now, |search, _| search.conditions.strike(strike.fault, permille(&strike)));
         }
         O1 | O2 => operate(world, index, &strike),
         O6 => shopping::edit_again(world, index, &strike),
@@ -122,7 +136,7 @@ fn end(world: &mut World, index: usize) {
                 world.start(host);
             }
         }
-        C1 | C3 => {
+        C1 | C2 | C3 | C6 => {
             for host in hosts_of(world, &strike.target) {
                 world.hosts[host].process.set_clock(|clock, now_us| clock.heal(now_us));
             }
@@ -133,6 +147,7 @@ fn end(world: &mut World, index: usize) {
         D1 | D2 | D3 | D4 | D5 | D6 | D8 | D9 | D11 => {
             world.database.act(now, |database, _| database.conditions.heal(strike.fault));
         }
+        E1 | E2 | E3 | E4 | E5 => world.search.act(now, |search, _| search.conditions.heal(strike.fault)),
         _ => {}
     }
 }
@@ -262,7 +277,11 @@ fn strike_clocks(world: &mut World, strike: &Strike) {
     let sign = if strike.at_ms.is_multiple_of(2) { 1 } else { -1 };
     for host in hosts_of(world, &strike.target) {
         world.scene.take_effect(strike.fault, "a host's clock");
-        world.hosts[host].process.set_clock(|clock, _| clock.step(sign * strike.amount.max(1) as i64));
+        world.hosts[host].process.set_clock(|clock, now_us| match strike.fault {
+            FaultKind::C2 => clock.drift(now_us, strike.amount.clamp(1, 50_000)),
+            FaultKind::C6 => clock.step(HOUR_MS as i64),
+            _ => clock.step(sign * strike.amount.max(1) as i64),
+        });
     }
 }
 
@@ -326,6 +345,7 @@ pub fn heal_all(world: &mut World) {
     world.follow_rules();
     world.database.act(now, |database, _| database.conditions.heal_all());
     world.broker.act(now, |broker, _| broker.conditions.heal_all());
+    world.search.act(now, |search, _| search.conditions.heal_all());
     for host in 0..world.hosts.len() {
         let entry = &mut world.hosts[host];
         entry.restarts = false;

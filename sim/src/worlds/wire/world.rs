@@ -8,18 +8,18 @@ use super::ports::Services;
 use super::process::Process;
 use super::queue::Claims;
 use super::redis::{self, Pair};
-use super::rest::GROUPS;
 use super::rpc::mount::{Mount, Noted, Observe};
 use super::scene::Scene;
-use super::{roles, service};
+use super::{hours, roles, service};
 use crate::fault::FaultKind;
-use crate::hosts::redis::{RedisHost, SyncPolicy};
+use crate::hosts::redis::SyncPolicy;
 use crate::plan::Plan;
 use crate::seed::Seed;
 use crate::services::broker::Broker;
 use crate::services::broker::group::Group;
 use crate::services::database::Database;
 use crate::services::provider::Provider;
+use crate::services::search::Search;
 use crate::trace::{Kind, Stock, Trace};
 use crate::worlds::fast::clock::{BEGIN, Clock};
 use crate::worlds::fast::roles::instances;
@@ -79,6 +79,8 @@ pub struct World {
     pub broker: Arc<Mount<Broker>>,
     /// The provider.
     pub provider: Arc<Mount<Provider>>,
+    /// The search index.
+    pub search: Arc<Mount<Search>>,
     /// The buyers.
     pub crowd: Arc<Crowd>,
     /// Products, and the watch over their caches.
@@ -119,12 +121,13 @@ impl World {
             (0..setup.stock.len()).map(|n| SkuId::parse(&format!("sku-{n}")).expect("a short name")).collect();
         let scene = Scene::new(trace, Watch::new(sale, setup.shards, setup.limit), seed.stream("dice"));
         let catalog = catalog(&scene, plan);
-        let (observe, own) = observer(&scene, &catalog);
+        let (observe, own) = observer(&scene, &catalog, instances(setup, Group::Sales.role()) > 0);
         let database =
             Mount::new(Database::new(seed.stream("database")), seed.stream("database/link"), observe.clone());
         own.set(Arc::downgrade(&database)).unwrap_or_else(|_| unreachable!("it is set once"));
         let broker = Mount::new(Broker::new(seed.stream("broker")), seed.stream("broker/link"), observe.clone());
-        let provider = Mount::new(Provider::default(), seed.stream("provider/link"), observe);
+        let provider = Mount::new(Provider::default(), seed.stream("provider/link"), observe.clone());
+        let search = Mount::new(Search::new(seed.stream("search")), seed.stream("search/link"), observe);
         let edges = (0..setup.instances.get("edge").copied().unwrap_or(1)).map(|n| format!("edge-{n}")).collect();
         let errands = mpsc::unbounded_channel();
         let crowd = Arc::new(Crowd {
@@ -150,6 +153,7 @@ impl World {
             database,
             broker,
             provider,
+            search,
             crowd,
             catalog,
             links: Links::new(latency_ms.1),
@@ -188,10 +192,15 @@ impl World {
         self.host(process, "broker", move |process| service::run(process, broker.clone()));
         let process = self.process("provider");
         self.host(process, "provider", move |process| service::run_provider(process, provider.clone(), edges.clone()));
+        if instances(&self.plan.setup, Group::Indexer.role()) > 0 {
+            let (process, search) = (self.process("search"), self.search.clone());
+            self.host(process, "search", move |process| service::run(process, search.clone()));
+        }
         let services = Services {
             database: self.database.endpoint(service::address_of::<Database>()),
             broker: self.broker.endpoint(service::address_of::<Broker>()),
             provider: self.provider.endpoint(service::address_of::<Provider>()),
+            search: self.search.endpoint(service::address_of::<Search>()),
         };
         for role in roles::ROLES {
             for instance in 0..instances(&self.plan.setup, role) {
@@ -225,7 +234,7 @@ impl World {
     /// The groups that have members in this run.
     pub fn groups(&self) -> impl Iterator<Item = Group> + use<> {
         let plan = self.plan.clone();
-        GROUPS.into_iter().filter(move |group| instances(&plan.setup, group.role()) > 0)
+        Group::ALL.into_iter().filter(move |group| instances(&plan.setup, group.role()) > 0)
     }
 
     /// Microseconds of the run.
@@ -235,7 +244,7 @@ impl World {
 
     /// The clock of services, and of whoever watches.
     pub fn clock(&self) -> Now {
-        Clock::default().read(self.now_us())
+        self.scene.after_leaps(Clock::default().read(self.now_us()))
     }
 
     /// Whether a promise is broken.
@@ -274,9 +283,10 @@ impl World {
         self.scene.state().now_us = self.now_us();
         self.bury();
         let (now, carries) = (self.clock(), self.carries());
-        self.follow_queues(now);
+        self.follow_queues();
         self.pair.replicate(now, carries);
         self.look_at_memories(now);
+        hours::look_at_search(self, now);
         let has_committed = std::mem::take(&mut self.scene.state().has_committed);
         if has_committed && self.scene.state().trace.keeps_lines() {
             self.note_stocks(now);
@@ -363,16 +373,14 @@ impl World {
     }
 
     /// S12 of what the scripts of the server in charge did.
-    fn follow_queues(&mut self, now: Now) {
+    fn follow_queues(&mut self) {
         let primary = self.pair.primary;
         for number in 0..redis::NAMES.len() {
             let server = self.pair.servers[number].clone();
             let runs = server.borrow_mut().host().take_ran();
             self.catalog.follow(&runs);
             if number == primary && !runs.is_empty() {
-                let mut mounted = server.borrow_mut();
-                let host: &RedisHost = mounted.host();
-                let probes = self.claims.follow(&runs, |task| memory::is_claimed(host, task, now));
+                let probes = self.claims.follow(&runs);
                 probes.into_iter().for_each(|probe| self.report(probe));
             }
         }
@@ -381,7 +389,7 @@ impl World {
     /// Another memory is in charge.
     pub fn memory_changed(&mut self) {
         let now = self.clock();
-        self.follow_queues(now);
+        self.follow_queues();
         let dumps: Vec<_> =
             self.shards().filter_map(|shard| memory::dump(self.pair.in_charge(), shard, now).ok()).collect();
         let probes = self.claims.replace(&dumps);
@@ -407,7 +415,10 @@ impl World {
             self.hosts[host].is_up = false;
             let name = self.hosts[host].process.name.clone();
             self.scene.tell(&name, Kind::Step, || "dies".to_owned());
+            let carriers = &self.hosts[host].process.carriers;
+            carriers.dies(true);
             self.sim.crash(&*name);
+            carriers.dies(false);
             self.catalog.gone(self.hosts[host].process.number);
         }
     }
@@ -436,8 +447,12 @@ fn catalog(scene: &Arc<Scene>, plan: &Plan) -> Arc<Catalog> {
     Catalog::new(scene, instances(&plan.setup, "invalidator") > 0, (0..count).map(product).collect())
 }
 
-/// Hears what services tell; the database is known to it a moment later.
-fn observer(scene: &Arc<Scene>, catalog: &Arc<Catalog>) -> (Observe, Arc<OnceLock<Weak<Mount<Database>>>>) {
+/// Hears what services tell; the database is known to it a moment later. `counts` is whether sales are counted.
+fn observer(
+    scene: &Arc<Scene>,
+    catalog: &Arc<Catalog>,
+    counts: bool,
+) -> (Observe, Arc<OnceLock<Weak<Mount<Database>>>>) {
     let own: Arc<OnceLock<Weak<Mount<Database>>>> = Arc::default();
     let (scene, catalog, database) = (scene.clone(), catalog.clone(), own.clone());
     let observe: Observe = Arc::new(move |name: &'static str, now: Now, noted: Noted| {
@@ -456,8 +471,11 @@ fn observer(scene: &Arc<Scene>, catalog: &Arc<Catalog>) -> (Observe, Arc<OnceLoc
                 scene.state().trace.feed(now.mono.0, rows as u64, events as u64);
                 scene.state().has_committed = true;
                 change.rows.products.values().for_each(|row| catalog.written(row));
+                let told = counts.then(|| hours::counted(&scene, &commit)).flatten();
                 let mount = database.get().and_then(Weak::upgrade);
-                mount.and_then(|mount| mount.look(|own| scene.state().watch.committed(&commit, own.rows())))
+                told.or_else(|| {
+                    mount.and_then(|mount| mount.look(|own| scene.state().watch.committed(&commit, own.rows())))
+                })
             }
         };
         if let Some((id, what)) = broken {

@@ -176,10 +176,13 @@ impl RedisHost {
         if self.context.facts.is_stale() {
             return Err(Reply::error(texts::MASTER_DOWN));
         }
+        let before = self.context.writes.len();
         let reply = self.scripts.run(&mut self.context, sha, keys, arguments);
         if let Some(ran) = &mut self.ran {
             let sha = String::from_utf8_lossy(sha).to_ascii_lowercase();
-            ran.push(Ran { sha, keys: keys.to_vec(), arguments: arguments.to_vec(), reply: reply.clone() });
+            let (keys, arguments) = (keys.to_vec(), arguments.to_vec());
+            let writes = self.context.writes[before..].to_vec();
+            ran.push(Ran { sha, keys, arguments, reply: reply.clone(), writes });
         }
         Ok(reply)
     }

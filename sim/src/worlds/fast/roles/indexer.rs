@@ -3,13 +3,12 @@
 use super::inbox;
 use crate::services::broker::group::Group;
 use crate::services::broker::log::Payload;
-use crate::services::{database, search};
+use crate::services::{database, heard, search};
 use crate::worlds::fast::host::{Told, step};
-use crate::worlds::fast::world::{At, Away, World};
+use crate::worlds::fast::world::{At, World};
 use doorbuster_core::inbox::Event as InboxEvent;
 use doorbuster_core::inbox::marks::Mark;
-use doorbuster_core::outcome::Outcome;
-use doorbuster_core::search::indexer::{Effect, Event, PushedBack, mark_of};
+use doorbuster_core::search::indexer::{Effect, Event, mark_of};
 
 /// An event of the inbox, in the indexer's words.
 pub fn wrap(event: InboxEvent<Option<Mark>>) -> Told {
@@ -26,20 +25,13 @@ pub fn perform(world: &mut World, at: At, cell: usize, effect: Effect) {
         Effect::Inbox(effect) => inbox::perform(world, at, cell, Group::Indexer, effect, (decode, wrap)),
         Effect::Read { ticket, products } => {
             world.ask_database(at, database::Request::ReadDocuments(products), move |world, at, outcome| {
-                let documents = match outcome {
-                    Outcome::Done(database::Reply::Documents(documents)) => Some(documents),
-                    Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => None,
-                };
+                let documents = heard::documents(outcome);
                 step(world, at, cell, Told::Indexer(Event::Read { ticket, documents }));
             });
         }
         Effect::Write { ticket, documents } => {
             world.ask_search(at, search::Request::Bulk(documents), move |world, at, outcome| {
-                let outcome = match outcome {
-                    Outcome::Done(search::Reply::Written(written)) => Outcome::Done(written),
-                    Outcome::Done(search::Reply::PushedBack) | Outcome::Refused(Away) => Outcome::Refused(PushedBack),
-                    Outcome::Done(search::Reply::Unknown) | Outcome::Unknown => Outcome::Unknown,
-                };
+                let outcome = heard::written(outcome);
                 step(world, at, cell, Told::Indexer(Event::Written { ticket, outcome }));
             });
         }

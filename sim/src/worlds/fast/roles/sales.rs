@@ -4,7 +4,7 @@ use super::inbox;
 use super::intake::applied;
 use crate::services::broker::group::Group;
 use crate::services::broker::log::Payload;
-use crate::services::database;
+use crate::services::{database, heard};
 use crate::worlds::fast::host::{Told, step};
 use crate::worlds::fast::world::{At, World};
 use doorbuster_core::database::event::Event as Outgoing;
@@ -51,10 +51,7 @@ pub fn perform(world: &mut World, at: At, cell: usize, effect: Effect) {
         Effect::ListRings { ticket, partition, after, limit } => {
             let request = database::Request::ListRings { partition, after, limit };
             world.ask_database(at, request, move |world, at, outcome| {
-                let skus = match outcome {
-                    Outcome::Done(database::Reply::Rings(skus)) => Some(skus),
-                    Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => None,
-                };
+                let skus = heard::rings(outcome);
                 step(world, at, cell, Told::Sales(Event::RingsListed { ticket, partition, skus }));
             });
         }

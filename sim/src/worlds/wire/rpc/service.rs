@@ -1,7 +1,7 @@
 //! What is mounted: a service machine, and what its values weigh on a link.
 
 use super::frame::WEIGHT_MAX;
-use crate::services::{ServiceEffect, ServiceEvent, broker, database, provider};
+use crate::services::{ServiceEffect, ServiceEvent, broker, database, provider, search};
 use doorbuster_core::database::command::Command;
 use doorbuster_core::machine::Machine;
 use std::fmt::Debug;
@@ -129,5 +129,28 @@ impl Service for provider::Provider {
 
     fn is_unknown(_: &provider::Reply) -> bool {
         false
+    }
+}
+
+impl Service for search::Search {
+    type Request = search::Request;
+    type Reply = search::Reply;
+
+    const NAME: &'static str = "search";
+
+    fn stage_of(_: &search::Request) -> &'static str {
+        search::STAGE
+    }
+
+    fn items_asked(search::Request::Bulk(documents): &search::Request) -> usize {
+        documents.len()
+    }
+
+    fn items_told(_: &search::Reply) -> usize {
+        0
+    }
+
+    fn is_unknown(reply: &search::Reply) -> bool {
+        *reply == search::Reply::Unknown
     }
 }
