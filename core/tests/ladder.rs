@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{HOLD_MS, START, World, basket, item, key, user};
+use common::{HOLD_MS, START, World, basket, item, key, sku, user};
 use doorbuster_core::database::command::{Command, Refusal};
 use doorbuster_core::database::rows::{Lease, Phase, SealReason};
 use doorbuster_core::ids::{Epoch, Nonce, ServerId};
@@ -334,6 +334,24 @@ fn phase_f_a_memory_is_never_loaded_over_by_the_same_epoch_under_another_nonce()
     shard.open(fence, 1, false).unwrap();
     shard.seal(fence.epoch);
     assert_eq!(shard.open(fence, 1, false), Err(LoadRefusal::Sealed));
+}
+
+#[test]
+fn phase_e_what_comes_down_waits_for_the_end_of_the_load() {
+    let mut world = World::open(1, 4, &[3]);
+    let id = world.buy(&user(0), &key(0), &basket(&[(0, 2)]));
+    world.end_epoch(0);
+    world.ladder(0, LadderStep::BeginOpening(world.row(0).rung(), ServerId(7), Nonce(7))).unwrap();
+    let (fence, parts) = (world.fence(0), world.load_chunks(0, 5));
+    let mut shard = Shard::empty(ServerId(7));
+    shard.load(fence, &parts[0]).unwrap();
+    assert_eq!(shard.settle(fence.epoch, &user(0), id.reservation), Settlement::Retry, "the record may come yet");
+    assert_eq!(shard.grant(fence.epoch, sku(0), 5, 2), Settlement::Retry);
+    shard.open(fence, 1, false).unwrap();
+    assert_eq!(shard.settle(fence.epoch, &user(0), id.reservation), Settlement::Done);
+    assert_eq!(shard.grant(fence.epoch, sku(0), 5, 2), Settlement::Done);
+    let counter = shard.counters().next().unwrap().1;
+    assert_eq!((counter.available, counter.live, counter.granted), (8, 0, 8));
 }
 
 #[test]
