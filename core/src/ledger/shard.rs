@@ -183,3 +183,66 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Key, SaleId};
+    use crate::ledger::basket::{Basket, Line};
+    use crate::ledger::load::{Chunk, LoadHead, LoadedStock};
+    use crate::ledger::reserve::ReserveItem;
+
+    const FENCE: Fence = Fence { server: ServerId(1), epoch: Epoch(1), nonce: Nonce(1) };
+
+    fn sku() -> SkuId {
+        SkuId::parse("sku").unwrap()
+    }
+
+    /// A buyer holds two of five units.
+    fn sound() -> Shard {
+        let mut shard = Shard::empty(FENCE.server);
+        let window = Window { starts_at: Wall(0), ends_at: Wall(1_000) };
+        let stock = vec![(sku(), LoadedStock { granted: 5, consumed: 0, grant_seq: 1 })];
+        let head = Some(LoadHead { window, limit: 9, stock });
+        shard.load(FENCE, &Chunk { number: 1, head, records: Vec::new() }).unwrap();
+        shard.open(FENCE, 1, false).unwrap();
+        let user = UserId::parse("user").unwrap();
+        let basket = Basket::parse(&[Line { sku: sku(), quantity: 2 }]).unwrap();
+        let id = ReservationId::derive(SaleId::parse("sale").unwrap(), &user, &Key::parse("key").unwrap());
+        let item = ReserveItem { id, user, body: basket.body_hash(), basket };
+        shard.reserve(FENCE, Wall(1), &[item]).unwrap();
+        shard
+    }
+
+    fn broken(breaks: impl Fn(&mut Memory)) -> Shard {
+        let mut shard = sound();
+        breaks(shard.memory.as_mut().unwrap());
+        shard
+    }
+
+    #[test]
+    fn i4_a_scan_names_what_does_not_add_up() {
+        assert_eq!(sound().scan(), Ok(()));
+        let counter = |memory: &mut Memory, change: fn(&mut Counter)| change(memory.counters.get_mut(&sku()).unwrap());
+        let wrongs = [
+            broken(|memory| counter(memory, |found| found.available += 1)),
+            // The counter adds up, and the pages hold another number.
+            broken(|memory| counter(memory, |found| (found.available, found.live) = (4, 1))),
+            broken(|memory| memory.pages.clear()),
+            broken(|memory| memory.counters.clear()),
+        ];
+        for wrong in wrongs {
+            assert!(wrong.scan().is_err_and(|why| why.contains("I4") && why.contains("sku")), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn i4_a_memory_that_does_not_add_up_seals_itself_where_it_is_touched() {
+        let mut shard = broken(|memory| memory.counters.get_mut(&sku()).unwrap().available += 1);
+        shard.withdraw(FENCE, sku(), 1).unwrap();
+        assert_eq!(shard.meta().unwrap().state, ShardState::Sealed);
+        let mut whole = sound();
+        whole.withdraw(FENCE, sku(), 1).unwrap();
+        assert_eq!(whole.meta().unwrap().state, ShardState::Open);
+    }
+}
