@@ -7,12 +7,12 @@ use doorbuster_core::database::command::{Command, Refusal};
 use doorbuster_core::database::rows::{Lease, Phase, SealReason};
 use doorbuster_core::ids::{Epoch, Nonce, ServerId};
 use doorbuster_core::ledger::entry::Intent;
-use doorbuster_core::ledger::epoch::{LadderCommand, LadderStep};
-use doorbuster_core::ledger::load::LoadRefusal;
+use doorbuster_core::ledger::epoch::{LadderCommand, LadderStep, chunks, load_head};
+use doorbuster_core::ledger::load::{Chunk, LoadRefusal};
 use doorbuster_core::ledger::reserve::{ItemReply, ReserveRefusal};
 use doorbuster_core::ledger::settle::Settlement;
 use doorbuster_core::ledger::shard::{Fence, Shard, ShardState};
-use doorbuster_core::limits::LEASE_MS;
+use doorbuster_core::limits::{LEASE_MS, LOAD_CHUNK_MAX};
 use doorbuster_core::order::command::OrderCommand;
 use doorbuster_core::order::status::Ending;
 use doorbuster_core::sale::command::SaleCommand;
@@ -365,6 +365,20 @@ fn phase_e_records_that_do_not_add_up_to_the_counters_are_not_opened() {
     let mut shard = Shard::empty(ServerId(7));
     shard.load(fence, &parts[0]).unwrap();
     assert_eq!(shard.open(fence, 1, false), Err(LoadRefusal::Unbalanced));
+}
+
+#[test]
+fn phase_e_a_load_has_a_head_without_records_and_every_record_of_many() {
+    let world = World::open(1, 4, &[3]);
+    let head = || load_head(&world.rows.sales[&common::sale()], &[]);
+    let empty: Vec<Chunk> = chunks(head(), [].into_iter()).collect();
+    assert_eq!(empty, [Chunk { number: 1, head: Some(head()), records: vec![] }]);
+    let mut bought = World::open(1, 4, &[3]);
+    let id = bought.buy(&user(0), &key(0), &basket(&[(0, 1)]));
+    let many = std::iter::repeat_n(bought.order(id), 2 * LOAD_CHUNK_MAX + 1);
+    let sizes = chunks(head(), many).map(|chunk| (chunk.number, chunk.head.is_some(), chunk.records.len()));
+    let full = LOAD_CHUNK_MAX;
+    assert_eq!(sizes.collect::<Vec<_>>(), [(1, true, full), (2, false, full), (3, false, 1)]);
 }
 
 #[test]

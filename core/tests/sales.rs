@@ -4,7 +4,7 @@ mod common;
 
 use common::{HOLD_MS, START, World, basket, check_rows, key, new_sale, new_sku, sale, sku, transact, user};
 use doorbuster_core::database::command::{Command, Refusal, Reply};
-use doorbuster_core::database::rows::{Phase, ProductRow, SaleState};
+use doorbuster_core::database::rows::{Phase, ProductRow, SaleState, StockRow};
 use doorbuster_core::database::tables::Rows;
 use doorbuster_core::ids::{ProductId, SkuId, Version};
 use doorbuster_core::ledger::basket::{Basket, BasketError, Line};
@@ -357,6 +357,48 @@ fn operators_numbers_out_of_bounds_write_nothing() {
         Err(Refusal::NoSale)
     );
     assert_eq!(world.rows, rows);
+}
+
+#[test]
+fn what_a_closed_shard_has_not_sold_is_in_the_pool_and_no_row_is_made_for_it() {
+    let mut world = World::open(2, 3, &[9, 1]);
+    let home = world.home(&user(0));
+    world.buy(&user(0), &key(0), &basket(&[(0, 2)]));
+    let untold: Vec<_> = (0..2).map(|k| world.rows.stock.contains_key(&(World::shard_id(k), sku(1)))).collect();
+    assert_eq!(untold, [true, false], "one unit goes to one shard");
+    world.sale(SaleCommand::Enter { sale: sale(), state: SaleState::Closed }).unwrap();
+    let places: Vec<_> = world.rows.stock.keys().cloned().collect();
+    for k in 0..2 {
+        world.end_epoch(k);
+        world.ladder(k, LadderStep::Close(world.row(k).rung())).unwrap();
+    }
+    assert_eq!((world.rows.skus[&(sale(), sku(0))].pool, world.rows.skus[&(sale(), sku(1))].pool), (7, 1));
+    assert_eq!((world.stock(home, 0).granted, world.stock(1 - home, 0).granted), (2, 0), "what an order holds stays");
+    assert_eq!(world.rows.stock.keys().cloned().collect::<Vec<_>>(), places);
+}
+
+#[test]
+fn a_grant_is_of_one_unit_at_least_and_of_the_pool_at_most() {
+    let mut world = World::open(1, 3, &[9]);
+    let fence = world.fence(0);
+    let entry = world.shards[0].withdraw(fence, sku(0), 4).unwrap();
+    world.publish(0, entry);
+    world.drain();
+    let rows = world.rows.clone();
+    let after = world.stock(0, 0).grant_seq;
+    let grant = |quantity| SaleCommand::Grant { shard: World::shard_id(0), sku: sku(0), quantity, after };
+    for quantity in [0, 5] {
+        assert!(matches!(world.sale(grant(quantity)), Err(Refusal::SaleConflict(_))), "{quantity}");
+        assert_eq!(world.rows, rows);
+    }
+    world.sale(grant(4)).unwrap();
+    assert_eq!((world.rows.skus[&(sale(), sku(0))].pool, world.stock(0, 0).granted), (0, 9));
+}
+
+#[test]
+#[should_panic(expected = "I1: consumed 2 > granted 1")]
+fn i1_a_row_that_sold_more_than_it_was_granted_is_no_row() {
+    StockRow { granted: 1, consumed: 2, grant_seq: 1 }.check();
 }
 
 /// Who shows a product shows its SKUs: a new one must reach caches as a newer version of the row that they keep.

@@ -116,14 +116,12 @@ impl Tail {
     /// Takes the row as it was read; returns the cursor up to which the log may be trimmed now.
     pub fn absorb_row(&mut self, now: Mono, row: ShardRow) -> Option<Seq> {
         self.row_call.again_at(now.after_ms(ROW_PERIOD_MS));
-        match &self.row {
+        match self.row.as_ref().filter(|known| known.fence() == row.fence()) {
             // Of one memory a row only climbs: this one is older than what is known, and a stop for its sake would drop
             // entries that were read and not sent, or take a mark for allowed that the end of the epoch forbids.
-            Some(known) if known.fence() == row.fence() && height(&row) < height(known) => return None,
-            Some(known) if known.fence() == row.fence() => {}
-            Some(_) | None => {
-                *self = Tail { row_call: self.row_call, trim_at: self.trim_at, ..Tail::new(self.shard, now) };
-            }
+            Some(known) if height(&row) < height(known) => return None,
+            Some(_) => {}
+            None => *self = Tail { row_call: self.row_call, trim_at: self.trim_at, ..Tail::new(self.shard, now) },
         }
         let (phase, replay_from, cursor) = (row.phase, row.replay_from, row.cursor);
         self.row = Some(row);

@@ -70,6 +70,11 @@ use doorbuster_runtime::roles::relay::Relaying;
 use doorbuster_runtime::roles::sales::Selling;
 use std::sync::Arc;
 
+/// A read that this service has not answered.
+fn silent(service: &str) -> ports::Unavailable {
+    ports::Unavailable(format!("the {service} has not answered"))
+}
+
 /// Where a process finds the services.
 #[derive(Clone)]
 pub struct Services {

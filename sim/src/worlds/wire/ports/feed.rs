@@ -1,6 +1,7 @@
 //! The outbox's topics as their groups read them, over the network.
 
 use super::member::{Member, Rows};
+use super::silent;
 use crate::services::broker::Broker;
 use crate::services::broker::group::Group;
 use crate::services::broker::log::{Payload, TopicId};
@@ -66,7 +67,7 @@ impl Feed for WiredFeed {
     async fn commit(&self, group: &'static str, topic: Topic, next: Offset) -> Result<(), Unavailable> {
         match self.member(group, topic)?.commit(ONLY, next).await {
             Outcome::Done(()) => Ok(()),
-            Outcome::Refused(_) | Outcome::Unknown => Err(Unavailable("the broker has not answered".to_owned())),
+            Outcome::Refused(_) | Outcome::Unknown => Err(silent("broker")),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The partitions of `sales`, over the network: the broker's own places, because the database keeps them too.
 
+use super::silent;
 use crate::services::broker::group::{BEAT_MS, Group};
 use crate::services::broker::log::Payload;
 use crate::services::broker::{Broker, Reply, Request};
@@ -36,9 +37,7 @@ impl Movements for WiredMovements {
         let request = Request::Attend { group: Group::Sales, member: self.member, generation };
         match self.client.ask_within(request, ATTENDANCE).await {
             Outcome::Done(Reply::Assigned { generation, partitions }) => Ok(Assignment { generation, partitions }),
-            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => {
-                Err(Unavailable("the broker has not answered".to_owned()))
-            }
+            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Err(silent("broker")),
         }
     }
 

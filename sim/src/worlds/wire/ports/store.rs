@@ -1,5 +1,6 @@
 //! The database, over the network.
 
+use super::silent;
 use crate::services::database::snapshot::{Scan, SnapshotAt};
 use crate::services::database::{Database, Reply, Request};
 use crate::services::heard;
@@ -25,10 +26,6 @@ impl WiredStore {
     }
 }
 
-fn unavailable() -> Unavailable {
-    Unavailable("the database has not answered".to_owned())
-}
-
 #[async_trait]
 impl Store for WiredStore {
     async fn apply(&self, command: Command) -> Outcome<command::Reply, Refusal> {
@@ -36,13 +33,13 @@ impl Store for WiredStore {
     }
 
     async fn read(&self, reads: Reads) -> Result<Rows, Unavailable> {
-        heard::rows(self.0.ask(Request::Read(reads)).await).map(|(_, rows)| rows).ok_or_else(unavailable)
+        heard::rows(self.0.ask(Request::Read(reads)).await).map(|(_, rows)| rows).ok_or_else(|| silent("database"))
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, Unavailable> {
         match self.0.ask(Request::TakeSnapshot).await {
             Outcome::Done(Reply::Snapshot(at)) => Ok(Arc::new(WiredSnapshot { client: self.0.clone(), at })),
-            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Err(unavailable()),
+            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Err(silent("database")),
         }
     }
 
@@ -63,7 +60,7 @@ impl Store for WiredStore {
                 };
                 Ok(tasks.into_iter().map(due).collect())
             }
-            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Err(unavailable()),
+            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unknown => Err(silent("database")),
         }
     }
 }
@@ -77,7 +74,7 @@ struct WiredSnapshot {
 impl WiredSnapshot {
     async fn scan(&self, scan: Scan) -> Result<Rows, Unavailable> {
         let outcome = self.client.ask(Request::ReadSnapshot(self.at.clone(), scan)).await;
-        heard::rows(outcome).map(|(_, rows)| rows).ok_or_else(unavailable)
+        heard::rows(outcome).map(|(_, rows)| rows).ok_or_else(|| silent("database"))
     }
 }
 

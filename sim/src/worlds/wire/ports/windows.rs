@@ -1,5 +1,6 @@
 //! Rings of sales and documents for search, over the network.
 
+use super::silent;
 use crate::services::database::{Database, Request};
 use crate::services::heard;
 use crate::worlds::wire::rpc::client::Client;
@@ -19,17 +20,13 @@ impl WiredWindows {
     }
 }
 
-fn unavailable() -> Unavailable {
-    Unavailable("the database has not answered".to_owned())
-}
-
 #[async_trait]
 impl Windows for WiredWindows {
     async fn rings(&self, partition: Partition, after: Option<SkuId>, limit: usize) -> Result<Vec<SkuId>, Unavailable> {
-        heard::rings(self.0.ask(Request::ListRings { partition, after, limit }).await).ok_or_else(unavailable)
+        heard::rings(self.0.ask(Request::ListRings { partition, after, limit }).await).ok_or_else(|| silent("database"))
     }
 
     async fn documents(&self, products: Vec<ProductId>) -> Result<Vec<Document>, Unavailable> {
-        heard::documents(self.0.ask(Request::ReadDocuments(products)).await).ok_or_else(unavailable)
+        heard::documents(self.0.ask(Request::ReadDocuments(products)).await).ok_or_else(|| silent("database"))
     }
 }
