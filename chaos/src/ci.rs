@@ -10,10 +10,13 @@ mod steps;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+pub use report::seconds;
 pub use steps::{STEPS, Step};
 
+use crate::servers::{Cache, Lab, Server, Trouble, on_path};
 use child::Ending;
 use report::{Report, Verdict};
+use steps::Need;
 
 /// Which of the steps to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,15 +80,51 @@ fn select<'steps>(steps: &'steps [Step], selection: &Selection) -> Result<Vec<&'
 }
 
 fn run_step(root: &Path, lab: &Path, step: &Step) -> Verdict {
-    if let Some(need) = &step.needs
-        && !on_path(need.program)
-    {
-        return Verdict::Skipped(format!("`{}` is not here: {}", need.program, need.without));
-    }
     let bound = child::Bound::of_minutes(step.minutes_max);
+    match &step.needs {
+        None => run_commands(root, lab, step, &[], &bound),
+        Some(Need::Program { name, without }) if !on_path(name) => {
+            Verdict::Skipped(format!("`{name}` is not here: {without}"))
+        }
+        Some(Need::Program { .. }) => run_commands(root, lab, step, &[], &bound),
+        Some(Need::Servers(wanted)) => {
+            let started = Cache::of_user().and_then(|cache| Lab::start(&cache, wanted));
+            let failed = |why| Verdict::Failed(format!("its servers did not start: {why}"));
+            started.map_or_else(failed, |servers| run_with_servers(root, lab, step, servers, &bound))
+        }
+    }
+}
+
+/// The servers are this process's own, so that they are ended whatever becomes of the commands.
+fn run_with_servers(root: &Path, lab: &Path, step: &Step, servers: Lab, bound: &child::Bound) -> Verdict {
+    for running in servers.running() {
+        let took = running.ready_in.map_or("-".to_owned(), seconds);
+        println!("=== {} {} at {}, ready in {took}", running.server, running.version, running.site.address());
+    }
+    let named = |(server, why): &(Server, Trouble)| format!("{server} ({why})");
+    let missing: Vec<String> = servers.missing().iter().map(named).collect();
+    missing.iter().for_each(|missing| println!("=== without {missing}"));
+    if servers.running().next().is_none() {
+        return Verdict::Skipped(missing.join(", "));
+    }
+    let verdict = run_commands(root, lab, step, &servers.variables(), bound);
+    match servers.stop() {
+        Ok(took) => println!("=== servers ended in {}", seconds(took)),
+        Err(why) => return Verdict::Failed(why),
+    }
+    if verdict == Verdict::Passed && !missing.is_empty() { Verdict::PassedWithout(missing) } else { verdict }
+}
+
+fn run_commands(
+    root: &Path,
+    lab: &Path,
+    step: &Step,
+    variables: &[(&'static str, String)],
+    bound: &child::Bound,
+) -> Verdict {
     for command in step.commands {
         println!("$ {}", command.join(" "));
-        match child::run(&program_of(lab, command), &command[1..], root, &bound) {
+        match child::run(&program_of(lab, command), &command[1..], variables, root, bound) {
             Ending::Succeeded => {}
             Ending::Failed(how) => return Verdict::Failed(format!("`{}` {how}", command.join(" "))),
         }
@@ -103,15 +142,10 @@ fn program_of(lab: &Path, command: &[&str]) -> PathBuf {
     }
 }
 
-fn on_path(program: &str) -> bool {
-    let directories = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&directories).any(|directory| directory.join(program).is_file())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::steps::Need;
     use super::*;
+    use crate::servers::Layout;
 
     const fn step(name: &'static str, commands: &'static [&'static [&'static str]]) -> Step {
         Step { name, about: "a step of a test", commands, minutes_max: 1, needs: None }
@@ -158,10 +192,29 @@ mod tests {
 
     #[test]
     fn a_step_whose_tool_is_missing_is_skipped_with_the_reason() {
-        let need = Need { program: "no-such-program", without: "nothing is lost" };
+        let need = Need::Program { name: "no-such-program", without: "nothing is lost" };
         let wanting = Step { needs: Some(need), ..TRIAL[1] };
         let verdict = run_step(&crate::repository_root(), Path::new("lab"), &wanting);
         assert_eq!(verdict, Verdict::Skipped("`no-such-program` is not here: nothing is lost".to_owned()));
+    }
+
+    #[test]
+    fn a_step_finds_its_servers_by_its_environment_and_they_end_with_it() {
+        if !on_path("redis-server") {
+            println!("skipped, there is no redis-server");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let root = crate::repository_root();
+        let find = step("find", &[&["sh", "-c", "test -n \"$DOORBUSTER_REDIS\""]]);
+        let fail = step("fail", &[&["sh", "-c", "exit 3"]]);
+        for (step, passes) in [(find, true), (fail, false)] {
+            let servers = Lab::start(&Cache::at(place.path()), &[Server::Redis(Layout::Single)]).unwrap();
+            let process = servers.running().next().unwrap().process("redis").unwrap().clone();
+            let verdict = run_with_servers(&root, Path::new("lab"), &step, servers, &child::Bound::of_minutes(1));
+            assert_eq!(verdict == Verdict::Passed, passes);
+            assert!(!process.is_running());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! * [`tidy`] holds the text of the repository to its style.
 //! * [`pages`] tries the console in a real browser.
 //! * [`burst`] sells out a sale of a platform of its own, and kills it meanwhile.
+//! * [`servers`] gets and starts the real servers, and [`proxy`] stands between them and their clients.
 //! * [`licences`] holds the lock file to `deny.toml`.
 #![allow(
     clippy::disallowed_methods,
@@ -16,6 +17,9 @@ pub mod ci;
 pub mod licences;
 pub mod pages;
 pub mod platform;
+pub mod proxy;
+pub mod servers;
+pub mod stop;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

@@ -145,7 +145,8 @@ fn is_ready(address: SocketAddr) -> bool {
 /// A burst fills the queue of new connections, and what is dropped there is sent again after one second, then after two.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+/// The whole answer of a plain HTTP server to one request, its head first; bounded in time.
+pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n")?;

@@ -1,9 +1,11 @@
 //! `lab`: the tool that holds the repository to its promises.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use doorbuster_chaos::servers::{Cache, Choice, Layout, Standing};
 use doorbuster_chaos::{burst, ci, licences, pages, repository_root, tidy};
 
 #[derive(Parser)]
@@ -46,6 +48,27 @@ enum Command {
         #[arg(last = true)]
         load: Vec<String>,
     },
+    /// Get and start the real servers on this machine, and print the variables by which tests find them
+    Up {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// How Redis is laid out
+        #[arg(long, value_name = "LAYOUT", value_enum, default_value_t)]
+        redis: Layout,
+        /// The first port of a server, such as kafka=19500; may be given several times
+        #[arg(long, value_name = "SERVER=PORT", value_parser = port_of)]
+        port: Vec<(String, u16)>,
+    },
+    /// Tell which of the servers are up
+    Status {
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// End the servers that `up` has started, and nothing else
+    Down {
+        #[command(flatten)]
+        chosen: Chosen,
+    },
     /// Try the console of a running platform in a headless Chromium
     Pages {
         /// Start a platform for it, with tokens of its own, instead of trying a running one
@@ -66,6 +89,13 @@ enum Command {
     },
 }
 
+#[derive(clap::Args)]
+struct Chosen {
+    /// Only these servers: kafka, elasticsearch, spanner, redis
+    #[arg(long, value_name = "SERVER", value_delimiter = ',')]
+    only: Vec<String>,
+}
+
 fn main() -> ExitCode {
     let good = match Arguments::parse().command {
         Command::Ci { list: true, .. } => {
@@ -78,6 +108,9 @@ fn main() -> ExitCode {
         Command::Burst { rounds, kill, spread_ms, load } => {
             burst::run(&burst::Options { rounds, kill, load, spread_ms })
         }
+        Command::Up { chosen, redis, port } => bring_up(&chosen.only, redis, port),
+        Command::Status { chosen } => standing(&chosen.only, Standing::status),
+        Command::Down { chosen } => standing(&chosen.only, Standing::down),
         Command::Pages { own: true, screenshots, .. } => pages::run_own(screenshots),
         Command::Pages { own: false, url, token, admin, screenshots } => {
             pages::run(&pages::Options { url: url.trim_end_matches('/').to_owned(), token, admin, screenshots })
@@ -99,6 +132,25 @@ fn selection(from: Option<String>, only: Vec<String>) -> ci::Selection {
         None if only.is_empty() => ci::Selection::All,
         None => ci::Selection::Only(only),
     }
+}
+
+fn bring_up(names: &[String], redis: Layout, ports: Vec<(String, u16)>) -> Result<bool, String> {
+    let choice = Choice::named(names, redis, ports.into_iter().collect::<BTreeMap<String, u16>>())?;
+    Standing::of(Cache::of_user()?).up(&choice)
+}
+
+fn standing(
+    names: &[String],
+    verb: fn(&Standing, &[doorbuster_chaos::servers::Server]) -> Result<bool, String>,
+) -> Result<bool, String> {
+    let choice = Choice::named(names, Layout::default(), BTreeMap::new())?;
+    verb(&Standing::of(Cache::of_user()?), &choice.servers)
+}
+
+/// `kafka=19500` as a name and a number.
+fn port_of(words: &str) -> Result<(String, u16), String> {
+    let (name, port) = words.split_once('=').ok_or("write it as SERVER=PORT")?;
+    Ok((name.to_owned(), port.parse().map_err(|error| format!("`{port}` is no port: {error}"))?))
 }
 
 fn check_tidiness() -> Result<bool, String> {

@@ -2,13 +2,13 @@ use std::ffi::OsStr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::stop;
 
 /// How often a running child is looked at: a step takes seconds, so this costs nothing and delays nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -44,8 +44,14 @@ impl Bound {
 }
 
 /// Runs one program in `directory` without standard input until it ends, the bound is reached, or this program
-/// is told to stop. Whatever it started and left behind is ended too.
-pub fn run(program: &Path, arguments: &[&str], directory: &Path, bound: &Bound) -> Ending {
+/// is told to stop; the variables are added to its environment. Whatever it started and left behind is ended too.
+pub fn run(
+    program: &Path,
+    arguments: &[&str],
+    variables: &[(&'static str, String)],
+    directory: &Path,
+    bound: &Bound,
+) -> Ending {
     // What a child leaves behind is found as a child of this process, so two children at once would end each other's.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,9 +59,10 @@ pub fn run(program: &Path, arguments: &[&str], directory: &Path, bound: &Bound) 
     if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
         return Ending::Failed(format!("was not started: orphans cannot be adopted ({error})"));
     }
-    let stop = stop_signal();
+    stop::heed();
     let mut command = Command::new(program);
     command.args(arguments).current_dir(directory).stdin(Stdio::null()).process_group(0);
+    command.envs(variables.iter().map(|(name, value)| (*name, value.as_str())));
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_this_package(name)) {
         command.env_remove(name);
     }
@@ -63,7 +70,7 @@ pub fn run(program: &Path, arguments: &[&str], directory: &Path, bound: &Bound) 
         Ok(child) => child,
         Err(error) => return Ending::Failed(format!("cannot be started: {error}")),
     };
-    let early = wait(&child, bound, &stop);
+    let early = wait(&child, bound);
     end_group(&child);
     let status = child.wait();
     let left = end_orphans();
@@ -79,16 +86,15 @@ pub fn run(program: &Path, arguments: &[&str], directory: &Path, bound: &Bound) 
 
 /// Waits without taking the child's status, so that its process id stays its own until its group is ended.
 /// Returns why the child has to be ended, if it does not end by itself.
-fn wait(child: &Child, bound: &Bound, stop: &AtomicUsize) -> Option<String> {
+fn wait(child: &Child, bound: &Bound) -> Option<String> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let ended = || !matches!(rustix::process::waitid(WaitId::Pid(pid_of(child)), options), Ok(None) | Err(Errno::INTR));
     let why = loop {
         if ended() {
             return None;
         }
-        match stop.load(Ordering::Relaxed) {
-            0 => {}
-            signal => break format!("was ended: this program got signal {signal}"),
+        if let Some(signal) = stop::asked() {
+            break format!("was ended: this program got signal {signal}");
         }
         if Instant::now() >= bound.deadline {
             break format!("was ended: it took more than its {}", super::report::seconds(bound.length));
@@ -165,26 +171,12 @@ fn is_of_this_package(name: &OsStr) -> bool {
     name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_BIN_")
 }
 
-/// The number of the signal that asked this program to stop, or 0.
-fn stop_signal() -> Arc<AtomicUsize> {
-    static STOP: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
-    let register = || {
-        let stop = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
-            // Without the handler a stop ends this program at once and leaves its child to run: no reason not to run.
-            let _ = signal_hook::flag::register_usize(signal, Arc::clone(&stop), signal.unsigned_abs() as usize);
-        }
-        stop
-    };
-    Arc::clone(STOP.get_or_init(register))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn run_shell(script: &str, bound: Duration) -> Ending {
-        run(Path::new("sh"), &["-c", script], &crate::repository_root(), &Bound::of(bound))
+        run(Path::new("sh"), &["-c", script], &[], &crate::repository_root(), &Bound::of(bound))
     }
 
     /// Far longer than any of these scripts takes: reached only when ending them does not work.
@@ -221,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_a_failure() {
-        let ending = run(Path::new("no-such-program"), &[], &crate::repository_root(), &Bound::of(LONG));
+        let ending = run(Path::new("no-such-program"), &[], &[], &crate::repository_root(), &Bound::of(LONG));
         assert!(matches!(ending, Ending::Failed(why) if why.starts_with("cannot be started")));
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Passed,
+    /// Passed, but without these: what each is, and why it was not there.
+    PassedWithout(Vec<String>),
     /// Why, in words.
     Failed(String),
     /// Why, in words.
@@ -17,6 +19,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Verdict::Passed => write!(formatter, "passed"),
+            Verdict::PassedWithout(missing) => write!(formatter, "passed without {}", missing.join(", without ")),
             Verdict::Failed(why) => write!(formatter, "FAILED: {why}"),
             Verdict::Skipped(why) => write!(formatter, "skipped: {why}"),
             Verdict::NotReached => write!(formatter, "not reached"),
@@ -39,6 +42,14 @@ impl Report {
     fn count(&self, like: fn(&Verdict) -> bool) -> usize {
         self.rows.iter().filter(|(_, verdict, _)| like(verdict)).count()
     }
+
+    fn missing(&self) -> usize {
+        let missing = |verdict: &Verdict| match verdict {
+            Verdict::PassedWithout(missing) => missing.len(),
+            Verdict::Passed | Verdict::Failed(_) | Verdict::Skipped(_) | Verdict::NotReached => 0,
+        };
+        self.rows.iter().map(|(_, verdict, _)| missing(verdict)).sum()
+    }
 }
 
 impl fmt::Display for Report {
@@ -53,10 +64,11 @@ impl fmt::Display for Report {
         if let Some((name, verdict, _)) = failed {
             writeln!(formatter, "\nstep `{name}` {verdict}\nto run it alone: cargo ci --only {name}")?;
         }
-        let passed = self.count(|verdict| matches!(verdict, Verdict::Passed));
+        let passed = self.count(|verdict| matches!(verdict, Verdict::Passed | Verdict::PassedWithout(_)));
         let failed = self.count(|verdict| matches!(verdict, Verdict::Failed(_)));
-        // A step that was not reached proved as little as one that was skipped, and is counted with them.
-        let skipped = self.rows.len() - passed - failed;
+        // A step that was not reached proved as little as one that was skipped, and is counted with them; so is what a step
+        // that passed had to do without.
+        let skipped = self.rows.len() - passed - failed + self.missing();
         writeln!(formatter, "\n{passed} passed, {failed} failed, {skipped} skipped")
     }
 }
@@ -86,5 +98,16 @@ mod tests {
         assert!(text.contains("test     1 min 01 s  FAILED: it broke"));
         assert!(text.contains("cargo ci --only test"));
         assert!(text.contains("pages             -  not reached"));
+    }
+
+    #[test]
+    fn what_a_step_had_to_do_without_is_named_and_counted_as_skipped() {
+        let mut report = Report::default();
+        report.add("fmt", Verdict::Passed, Some(Duration::ZERO));
+        let missing = vec!["kafka (no Java)".to_owned(), "spanner (nowhere)".to_owned()];
+        report.add("contracts", Verdict::PassedWithout(missing), Some(Duration::ZERO));
+        let text = report.to_string();
+        assert_eq!(text.lines().last(), Some("2 passed, 0 failed, 2 skipped"));
+        assert!(text.contains("passed without kafka (no Java), without spanner (nowhere)"));
     }
 }

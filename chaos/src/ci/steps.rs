@@ -1,3 +1,5 @@
+use crate::servers::Server;
+
 /// One step of the gate.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -11,16 +13,22 @@ pub struct Step {
     /// The step is ended after this time, and has failed. The bound is several times what the step takes on two
     /// cores from a cold start, so that only a hang reaches it.
     pub minutes_max: u64,
-    /// Without this program the step is skipped, by name.
+    /// What not every machine has: without it the step is skipped, by name.
     pub needs: Option<Need>,
 }
 
-/// A program that not every machine has.
+/// What a step needs beside the toolchain.
 #[derive(Clone, Debug)]
-pub struct Need {
-    pub program: &'static str,
-    /// What is lost without it.
-    pub without: &'static str,
+pub enum Need {
+    /// A program of the path.
+    Program {
+        name: &'static str,
+        /// What is lost without it.
+        without: &'static str,
+    },
+    /// Servers of its own, which the commands find by their environment. The step runs with those that can be had here, and
+    /// names the others.
+    Servers(&'static [Server]),
 }
 
 /// The simulator as the step `test` has built it, which costs nothing after that step. Optimised further it runs faster
@@ -82,8 +90,8 @@ pub const STEPS: &[Step] = &[
         // Not `advisories`: their database is a git repository, and the gate fetches none.
         commands: &[&["cargo", "deny", "check", "bans", "licenses", "sources"]],
         minutes_max: 5,
-        needs: Some(Need {
-            program: "cargo-deny",
+        needs: Some(Need::Program {
+            name: "cargo-deny",
             without: "bans are not checked, licences and sources are, by the step before; `cargo install cargo-deny --locked` gets it",
         }),
     },
@@ -96,10 +104,10 @@ pub const STEPS: &[Step] = &[
     },
     Step {
         name: "test",
-        about: "every test of the workspace",
+        about: "every test of the workspace, adapters against the real servers",
         commands: &[&["cargo", "test", "--workspace", "--locked"]],
-        minutes_max: 20,
-        needs: None,
+        minutes_max: 30,
+        needs: Some(Need::Servers(&[Server::Kafka, Server::Spanner, Server::Elasticsearch])),
     },
     Step {
         name: "explore",
@@ -142,7 +150,7 @@ pub const STEPS: &[Step] = &[
         about: "the scripts in a real server against their models, two thousand sequences",
         commands: &[DIFFERENTIAL_SERVER],
         minutes_max: 10,
-        needs: Some(Need { program: "redis-server", without: "the scripts have not run in a real server" }),
+        needs: Some(Need::Program { name: "redis-server", without: "the scripts have not run in a real server" }),
     },
     Step {
         name: "zoo",
@@ -194,6 +202,6 @@ pub const STEPS: &[Step] = &[
         about: "the console in a headless Chromium, against a platform of its own",
         commands: &[&["lab", "pages", "--own"]],
         minutes_max: 10,
-        needs: Some(Need { program: "chromium", without: "the console is not tried in a browser" }),
+        needs: Some(Need::Program { name: "chromium", without: "the console is not tried in a browser" }),
     },
 ];
