@@ -9,6 +9,7 @@ mod changes;
 pub mod clock;
 mod delay;
 mod feed;
+mod group;
 mod intents;
 mod leases;
 mod ledger;

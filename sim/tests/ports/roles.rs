@@ -21,6 +21,7 @@ use doorbuster_redis::directory::StoreDirectory;
 use doorbuster_redis::ledger::RedisLedger;
 use doorbuster_redis::servers::Servers;
 use doorbuster_runtime::env::SharedEnv;
+use doorbuster_runtime::ports::drain::DrainedByForwarder;
 use doorbuster_runtime::ports::shard_log::ShardLog;
 use doorbuster_runtime::roles::{self, Ports};
 use doorbuster_runtime::telemetry::Telemetry;
@@ -95,6 +96,7 @@ fn ports(env: &SharedEnv, wired: &Wired) -> Ports {
         store: wired.store.clone(),
         ledger: Arc::new(RedisLedger::new(servers.clone(), directory.clone())),
         intents: wired.intents.clone(),
+        drain: Arc::new(DrainedByForwarder),
         feed: wired.feed.clone(),
         delay: Arc::new(RedisDelayQueue::new(servers, directory)),
         provider: wired.provider.clone(),

@@ -19,9 +19,9 @@ use doorbuster_redis::log::RedisShardLog;
 use doorbuster_redis::servers::Servers;
 use doorbuster_runtime::drive::{Stop, spawn};
 use doorbuster_runtime::env::Env;
-use doorbuster_runtime::ports::Unavailable;
 use doorbuster_runtime::ports::admit::Admit;
 use doorbuster_runtime::ports::cache::SharedCache;
+use doorbuster_runtime::ports::drain::DrainedByForwarder;
 use doorbuster_runtime::roles::lane::Lanes;
 use doorbuster_runtime::roles::{
     Ports, balancer, cache, forwarder, indexer, intake, invalidator, keeper, payment, reaper, relay, sales, settler,
@@ -30,7 +30,6 @@ use doorbuster_runtime::roles::{
 use doorbuster_runtime::telemetry::Telemetry;
 use doorbuster_web::api::{Api, Secrets, Settings};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// All roles, in the order in which their hosts are made.
 pub const ROLES: [&str; 11] = [
@@ -46,9 +45,6 @@ pub const ROLES: [&str; 11] = [
     "sales",
     "indexer",
 ];
-
-/// A process whose start fails is started again by whatever looks after processes.
-const START_AGAIN: Duration = Duration::from_millis(500);
 
 /// The platform's secrets: every edge and the provider know them.
 pub fn secrets() -> Secrets {
@@ -81,6 +77,7 @@ impl Shells {
             store: wired.store.clone(),
             ledger: Arc::new(RedisLedger::new(servers.clone(), directory.clone())),
             intents: wired.intents.clone(),
+            drain: Arc::new(DrainedByForwarder),
             feed: wired.feed.clone(),
             delay: Arc::new(RedisDelayQueue::new(servers.clone(), directory)),
             provider: wired.provider.clone(),
@@ -107,40 +104,28 @@ impl Shells {
         spawn(read_along(cache::start(&ports, &shared, &self.stop), reader, visits));
     }
 
-    async fn start(&self, role: &str) -> Result<(), Unavailable> {
+    fn start(&self, role: &str) {
         let (ports, stop) = (&self.ports, &self.stop);
         match role {
-            "keeper" => {
-                let keepers = keeper::follow(ports, stop);
-                balancer::start(ports, keepers, stop);
-                Ok(())
-            }
+            "keeper" => drop(balancer::start(ports, keeper::follow(ports, stop), stop)),
             "forwarder" => {
                 let log = RedisShardLog::new(self.servers.clone(), ports.owner);
                 forwarder::start(ports, &self.wired.forwarding(Arc::new(log)), stop);
-                Ok(())
             }
-            "intake" => intake::start(ports, stop).await,
-            "relay" => {
-                relay::start(ports, &self.wired.relaying(), stop);
-                Ok(())
-            }
+            "intake" => intake::start(ports, stop),
+            "relay" => relay::start(ports, &self.wired.relaying(), stop),
             "reaper" => {
-                reaper::start(ports, stop).await?;
+                reaper::start(ports, stop);
                 sweep::start(ports, stop);
-                Ok(())
             }
             // Edges are other processes: their latches age.
-            "settler" => settler::start(ports, stop, Arc::new(|_, _| {})).await,
-            "payment" => payment::start(ports, self.lanes(), stop).await,
-            "invalidator" => invalidator::start(ports, &self.shared_cache(), stop).await,
-            "sales" => {
-                sales::start(ports, &self.wired.selling(&ports.env), stop);
-                Ok(())
-            }
+            "settler" => settler::start(ports, stop, Arc::new(|_, _| {})),
+            "payment" => payment::start(ports, self.lanes(), stop),
+            "invalidator" => invalidator::start(ports, &self.shared_cache(), stop),
+            "sales" => sales::start(ports, &self.wired.windows, stop),
             "indexer" => {
                 let dial = Arc::new(WireDial(self.process.clone()));
-                indexer::start(ports, &self.wired.indexing(&ports.env, dial, &self.services), stop).await
+                indexer::start(ports, &self.wired.indexing(&ports.env, dial, &self.services), stop);
             }
             other => unreachable!("{other} is no role of this world"),
         }
@@ -183,9 +168,7 @@ pub async fn run(
     if role == "edge" {
         shells.serve().await?;
     } else {
-        while shells.start(role).await.is_err() {
-            tokio::time::sleep(START_AGAIN).await;
-        }
+        shells.start(role);
     }
     // What was asked to stop waits here to be ended.
     std::future::pending().await
