@@ -5,7 +5,10 @@
 
 mod assigned;
 pub mod marks;
+mod partition;
 pub mod partitions;
+
+pub use partition::Partition;
 
 use crate::call::{Call, earliest};
 use crate::ids::ShardId;
@@ -18,10 +21,6 @@ use partitions::{News, Partitions};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
-
-/// A partition of a topic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Partition(pub u32);
 
 /// A place in a partition. Offsets grow; they need not be contiguous (Kafka numbers its own markers too).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -9,9 +9,9 @@ use doorbuster_core::ids::{ProductId, Version};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::sale::command::SaleCommand;
 use doorbuster_embedded::rows::RowsFeed;
-use doorbuster_runtime::ports::{Offset, Partition};
 use doorbuster_runtime::ports::feed::Feed;
 use doorbuster_runtime::ports::store::Store;
+use doorbuster_runtime::ports::{Offset, Partition};
 
 const READERS: [(&str, Topic); 2] = [("fast", Topic::Catalog), ("slow", Topic::Catalog)];
 const EVENTS: u64 = 40;

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod config;
 pub mod drive;
 pub mod env;
 pub mod ports;

@@ -14,6 +14,7 @@ pub mod member;
 pub mod payment;
 pub mod reaper;
 pub mod relay;
+pub mod role;
 pub mod sales;
 pub mod settler;
 pub mod shard_log;

@@ -165,8 +165,11 @@ async fn a_fetch_waits_for_news_but_not_for_ever(world: &World, own: &Own) {
 async fn pages_follow_each_other(member: &dyn Group<Event>) {
     let all = read_all(member).await;
     for (partition, _) in places(member).await {
-        let own: Vec<(_, _)> =
-            all.iter().filter(|(of, _, _)| *of == partition).map(|(_, offset, event)| (*offset, event.clone())).collect();
+        let own: Vec<(_, _)> = all
+            .iter()
+            .filter(|(of, _, _)| *of == partition)
+            .map(|(_, offset, event)| (*offset, event.clone()))
+            .collect();
         for (index, (offset, _)) in own.iter().enumerate() {
             let page = group::fetch(member, partition, *offset, 3).await;
             assert_eq!(page.first(), Some(&own[index]), "reading can begin at every event");

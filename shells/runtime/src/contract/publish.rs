@@ -1,11 +1,11 @@
 //! The contract of the topics as they are written, read back as their groups read them.
 
-use super::{Subject, group};
 use super::world::{World, certain, sku};
+use super::{Subject, group};
+use crate::ports::Partition;
 use crate::ports::feed::Feed;
 use crate::ports::group::Group;
 use crate::ports::publish::Publish;
-use crate::ports::Partition;
 use crate::roles::reaper::READER;
 use doorbuster_core::database::event::Event;
 use doorbuster_core::forwarder::{Producer, ProducerFenced};

@@ -57,9 +57,9 @@ impl Perform<Settler> for SettlerPerformer {
                 (self.clear_latch)(shard, sku);
                 None
             }
-            SettlerEffect::Inbox(effect) => Some(Box::pin(async move {
-                Some(SettlerEvent::Inbox(member.perform(effect, ShardChange::of).await))
-            })),
+            SettlerEffect::Inbox(effect) => {
+                Some(Box::pin(async move { Some(SettlerEvent::Inbox(member.perform(effect, ShardChange::of).await)) }))
+            }
         }
     }
 }

@@ -23,10 +23,8 @@ use doorbuster_runtime::ports::admit::Admit;
 use doorbuster_runtime::ports::cache::SharedCache;
 use doorbuster_runtime::ports::drain::DrainedByForwarder;
 use doorbuster_runtime::roles::lane::Lanes;
-use doorbuster_runtime::roles::{
-    Ports, balancer, cache, forwarder, indexer, intake, invalidator, keeper, payment, reaper, relay, sales, settler,
-    sweep,
-};
+use doorbuster_runtime::roles::role::{Platform, Role};
+use doorbuster_runtime::roles::{Ports, cache};
 use doorbuster_runtime::telemetry::Telemetry;
 use doorbuster_web::api::{Api, Secrets, Settings};
 use std::sync::Arc;
@@ -104,30 +102,18 @@ impl Shells {
         spawn(read_along(cache::start(&ports, &shared, &self.stop), reader, visits));
     }
 
-    fn start(&self, role: &str) {
-        let (ports, stop) = (&self.ports, &self.stop);
-        match role {
-            "keeper" => drop(balancer::start(ports, keeper::follow(ports, stop), stop)),
-            "forwarder" => {
-                let log = RedisShardLog::new(self.servers.clone(), ports.owner);
-                forwarder::start(ports, &self.wired.forwarding(Arc::new(log)), stop);
-            }
-            "intake" => intake::start(ports, stop),
-            "relay" => relay::start(ports, &self.wired.relaying(), stop),
-            "reaper" => {
-                reaper::start(ports, stop);
-                sweep::start(ports, stop);
-            }
-            // Edges are other processes: their latches age.
-            "settler" => settler::start(ports, stop, Arc::new(|_, _| {})),
-            "payment" => payment::start(ports, self.lanes(), stop),
-            "invalidator" => invalidator::start(ports, &self.shared_cache(), stop),
-            "sales" => sales::start(ports, &self.wired.windows, stop),
-            "indexer" => {
-                let dial = Arc::new(WireDial(self.process.clone()));
-                indexer::start(ports, &self.wired.indexing(&ports.env, dial, &self.services), stop);
-            }
-            other => unreachable!("{other} is no role of this world"),
+    /// What a process of background roles stands on. Edges are other processes: their latches age.
+    fn platform(&self) -> Platform {
+        let dial = Arc::new(WireDial(self.process.clone()));
+        let log = RedisShardLog::new(self.servers.clone(), self.ports.owner);
+        Platform {
+            ports: self.ports.clone(),
+            forwarding: self.wired.forwarding(Arc::new(log)),
+            relaying: self.wired.relaying(),
+            indexing: self.wired.indexing(&self.ports.env, dial, &self.services),
+            shared_cache: self.shared_cache(),
+            admit: self.lanes(),
+            clear_latch: Arc::new(|_, _| {}),
         }
     }
 
@@ -165,10 +151,9 @@ pub async fn run(
 ) -> turmoil::Result {
     process.begin_life();
     let shells = Shells::new(&process, &services, catalog);
-    if role == "edge" {
-        shells.serve().await?;
-    } else {
-        shells.start(role);
+    match Role::parse(role) {
+        Some(role) => shells.platform().start(role, &shells.stop),
+        None => shells.serve().await?,
     }
     // What was asked to stop waits here to be ended.
     std::future::pending().await

@@ -26,8 +26,7 @@ impl WiredFeed {
 
 impl Feed for WiredFeed {
     fn join(&self, name: &'static str, topic: Topic) -> Arc<dyn Group<Event>> {
-        let is_asked =
-            |group: &group::Group| group.role() == name && group.topic() == TopicId::Outbox(topic);
+        let is_asked = |group: &group::Group| group.role() == name && group.topic() == TopicId::Outbox(topic);
         let group = group::Group::ALL.into_iter().find(is_asked).expect("every role's group is one of the broker's");
         Arc::new(WiredGroup::of_events(self.client.clone(), group, self.env.entropy()))
     }
