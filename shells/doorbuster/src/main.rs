@@ -27,6 +27,9 @@ enum Verb {
     /// Runs roles of production over Redis, Kafka, Spanner and Elasticsearch.
     #[cfg(feature = "production")]
     Serve(serve::ServeArguments),
+    /// Brings the database's schema, the topics and the search index to what this release needs.
+    #[cfg(feature = "production")]
+    Migrate(serve::migrate::MigrateArguments),
     /// Prints a token signed by a data directory's development key.
     Token(token::TokenArguments),
 }
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
         Verb::Up(arguments) => up::run(arguments),
         #[cfg(feature = "production")]
         Verb::Serve(arguments) => serve::run(&arguments),
+        #[cfg(feature = "production")]
+        Verb::Migrate(arguments) => serve::migrate::run(&arguments),
         Verb::Token(arguments) => token::run(&arguments),
     };
     match ended {

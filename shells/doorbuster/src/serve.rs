@@ -2,6 +2,7 @@
 
 mod config;
 mod connect;
+pub mod migrate;
 mod overrides;
 mod secrets;
 

@@ -55,8 +55,6 @@ use crate::services::broker::{Broker, PARTITIONS};
 use crate::services::database::Database;
 use crate::services::provider::{Provider, Request};
 use crate::services::search::Search;
-use doorbuster_core::ids::ShardId;
-use doorbuster_core::inbox::Partition;
 use doorbuster_core::ledger::entry::Intent;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_redis::dial::Dial;
@@ -128,13 +126,7 @@ impl Wired {
 
     /// What a forwarder stands on, over this log.
     pub fn forwarding(&self, log: Arc<dyn ports::shard_log::ShardLog>) -> Forwarding {
-        Forwarding {
-            log,
-            leases: self.leases.clone(),
-            publish: self.publish.clone(),
-            partitions: PARTITIONS,
-            partition_of,
-        }
+        Forwarding { log, leases: self.leases.clone(), publish: self.publish.clone(), partitions: PARTITIONS }
     }
 
     /// What a relay stands on.
@@ -152,9 +144,4 @@ impl Wired {
     pub async fn confirm(&self, notice: u64) -> bool {
         matches!(self.notices.ask(Request::Confirm(notice)).await, Outcome::Done(_))
     }
-}
-
-/// The partition of a shard's intents.
-pub fn partition_of(shard: ShardId) -> Partition {
-    crate::worlds::fast::roles::partition_of(shard)
 }
