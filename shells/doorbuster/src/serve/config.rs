@@ -130,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn the_example_lacks_nothing_but_secrets() {
+        let told = errors(include_str!("../../../deploy/production.toml"), false);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told.iter().all(|line| line.starts_with("[secrets] ")), "{told:?}");
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_told_at_once() {
         let text = "[redis]\naddresses = ['here']\n[kafka]\nbrokers = 1\n[http]\nclicks_burst = 0\n[mail]\nfrom = 'us'";
         let told = errors(text, true);
