@@ -280,3 +280,19 @@ impl<T> Inbox<T> {
         lane.call.take(ticket).then_some(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_ours_from_its_assignment_to_its_loss() {
+        let (mut inbox, mut rng) = (Inbox::<ShardId>::new(1), Rng::seeded(1));
+        let (own, other) = (Partition(3), Partition(4));
+        let mut absorb = |inbox: &mut Inbox<ShardId>, event| inbox.absorb(Mono(0), &mut rng, event, |shard| *shard);
+        absorb(&mut inbox, Event::Assigned { partition: own, from: Offset(0) });
+        assert_eq!((inbox.has(own), inbox.has(other)), (true, false));
+        absorb(&mut inbox, Event::Revoked { partition: own });
+        assert!(!inbox.has(own));
+    }
+}
