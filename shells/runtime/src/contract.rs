@@ -13,10 +13,12 @@ mod group;
 mod intents;
 mod leases;
 mod ledger;
+mod members;
 mod publish;
 mod search;
 mod shard_log;
 mod store;
+mod windows;
 mod world;
 
 pub use cache::shared_cache_contract;
@@ -26,10 +28,12 @@ pub use feed::{StoreAndFeed, feed_contract};
 pub use intents::{LedgerAndIntents, intents_contract};
 pub use leases::leases_contract;
 pub use ledger::ledger_contract;
+pub use members::{MembersAndSpoil, Spoil, members_contract};
 pub use publish::{PublishAndReads, publish_contract};
 pub use search::{SearchAndShown, Shown, search_contract};
 pub use shard_log::{LedgerAndLogs, shard_log_contract};
 pub use store::store_contract;
+pub use windows::{StoreAndWindows, windows_contract};
 pub use world::{Memory, NewWorld, World};
 
 use async_trait::async_trait;

@@ -1,14 +1,22 @@
 //! The ports over the wire, held to their contracts, while answers are lost as well.
 
 use super::pipes::Pipes;
-use doorbuster_core::ids::ProductId;
+use doorbuster_core::database::event::{Event, Topic};
+use doorbuster_core::ids::{ProductId, SkuId};
+use doorbuster_core::inbox::{NotAssigned, Offset, Partition, Record};
+use doorbuster_core::outcome::Outcome;
 use doorbuster_core::search::document::Document;
 use doorbuster_core::time::Wall;
 use doorbuster_runtime::contract::{
-    Clock, PublishAndReads, SearchAndShown, Shown, StoreAndChanges, Subject, changes_contract, leases_contract,
-    publish_contract, search_contract, store_contract,
+    Clock, MembersAndSpoil, PublishAndReads, SearchAndShown, Shown, Spoil, StoreAndChanges, StoreAndWindows, Subject,
+    changes_contract, leases_contract, members_contract, publish_contract, search_contract, store_contract,
+    windows_contract,
 };
 use doorbuster_runtime::env::SharedEnv;
+use doorbuster_runtime::ports::Unavailable;
+use doorbuster_runtime::ports::group::{Assignment, Group};
+use doorbuster_runtime::ports::publish::Publish;
+use doorbuster_runtime::ports::windows::Windows;
 use doorbuster_sim::fault::FaultKind;
 use doorbuster_sim::seed::Seed;
 use doorbuster_sim::worlds::wire::ports::Wired;
@@ -64,6 +72,133 @@ async fn leases_keep_their_contract() {
 async fn the_change_stream_keeps_its_contract() {
     changes_contract(async || subject(44, |wired| StoreAndChanges { store: wired.store, changes: wired.changes }))
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reads_of_windows_keep_their_contract() {
+    windows_contract(async || subject(49, |wired| StoreAndWindows { store: wired.store, windows: wired.windows }))
+        .await;
+}
+
+/// Reads each document in a snapshot of its own.
+struct Torn(Arc<dyn Windows>);
+
+#[async_trait::async_trait]
+impl Windows for Torn {
+    async fn rings(&self, partition: Partition, after: Option<SkuId>, limit: usize) -> Result<Vec<SkuId>, Unavailable> {
+        self.0.rings(partition, after, limit).await
+    }
+
+    async fn documents(&self, products: Vec<ProductId>) -> Result<Vec<Document>, Unavailable> {
+        let mut documents = Vec::new();
+        for product in products {
+            documents.extend(self.0.documents(vec![product]).await?);
+        }
+        let version = documents.first().map(|document| document.version);
+        documents.iter_mut().for_each(|document| document.version = version.expect("there is one"));
+        Ok(documents)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "both were changed in one transaction")]
+async fn documents_of_several_snapshots_are_found_out() {
+    let torn = |wired: Wired| StoreAndWindows { store: wired.store, windows: Arc::new(Torn(wired.windows)) };
+    windows_contract(async || subject(49, torn)).await;
+}
+
+/// A broker that puts bytes that are no record before a movement.
+struct Spoiled {
+    pipes: Arc<Pipes>,
+    publish: Arc<dyn Publish>,
+}
+
+impl Spoiled {
+    fn strike(&self, permille: u64) {
+        let now = self.pipes.env.now();
+        self.pipes.mounts.broker.act(now, |broker, _| broker.conditions.strike(FaultKind::K11, permille));
+    }
+}
+
+#[async_trait::async_trait]
+impl Spoil for Spoiled {
+    async fn spoil(&self, event: Event) {
+        self.strike(1_000);
+        while self.publish.publish_events(vec![event.clone()]).await != Outcome::Done(()) {}
+        self.strike(0);
+    }
+}
+
+/// Two workers of the simulated broker, which does what the strikes say, and loses answers.
+fn workers(seed: u64, strikes: &[(FaultKind, u64)]) -> Subject<MembersAndSpoil> {
+    let pipes = Pipes::new(Seed(seed));
+    for (kind, permille) in strikes {
+        pipes.mounts.broker.act(pipes.env.now(), |broker, _| broker.conditions.strike(*kind, *permille));
+    }
+    pipes.mounts.broker.trouble(FaultKind::N5, 30);
+    let (wired, clock) = (pipes.connect(), Arc::new(PassedClock(pipes.env.clone())));
+    let worker = || pipes.connect().feed.join("sales", Topic::Sales);
+    let spoil = Arc::new(Spoiled { pipes: pipes.clone(), publish: wired.publish.clone() });
+    let port = MembersAndSpoil { publish: wired.publish, spoil, first: worker(), second: worker() };
+    Subject { port, clock, keep: Box::new(pipes) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_partitions_of_sales_keep_their_contract() {
+    members_contract(async || workers(50, &[])).await;
+}
+
+/// Passes over what it cannot read, and keeps a place wherever it is told to.
+struct Careless(Arc<dyn Group<Event>>);
+
+#[async_trait::async_trait]
+impl Group<Event> for Careless {
+    async fn assigned(&self, generation: u64) -> Result<Assignment, Unavailable> {
+        self.0.assigned(generation).await
+    }
+
+    async fn fetch(&self, of: Partition, from: Offset, limit: usize) -> Outcome<Vec<Record<Event>>, NotAssigned> {
+        let read = |record: &Record<Event>| matches!(record, Record::Delivered(..));
+        self.0.fetch(of, from, limit).await.map(|records| records.into_iter().filter(read).collect())
+    }
+
+    async fn commit(&self, partition: Partition, next: Offset) -> Outcome<(), NotAssigned> {
+        match self.0.commit(partition, next).await {
+            Outcome::Done(()) | Outcome::Refused(NotAssigned) => Outcome::Done(()),
+            Outcome::Unknown => Outcome::Unknown,
+        }
+    }
+
+    async fn set_aside(&self, partition: Partition, offset: Offset) -> Outcome<(), NotAssigned> {
+        self.0.set_aside(partition, offset).await
+    }
+}
+
+fn careless(first: bool) -> Subject<MembersAndSpoil> {
+    let mut subject = workers(50, &[]);
+    let worker = if first { &mut subject.port.first } else { &mut subject.port.second };
+    *worker = Arc::new(Careless(worker.clone()));
+    subject
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "what is no movement is told as such")]
+async fn a_worker_that_passes_over_what_it_cannot_read_is_found_out() {
+    members_contract(async || careless(true)).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "keeps no place in it")]
+async fn a_worker_that_keeps_places_in_anothers_partition_is_found_out() {
+    members_contract(async || careless(false)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_of_sales_in_trouble_keep_their_contract() {
+    use FaultKind::{K1, K2, K5};
+    for kind in [K1, K2, K5] {
+        members_contract(async || workers(51, &[(kind, 200)])).await;
+    }
 }
 
 /// What the simulated index shows.
