@@ -56,3 +56,15 @@ impl Version {
         Version(self.0 + 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_count_go_up_by_one() {
+        assert_eq!((Version(0).next(), Version(7).next()), (Version(1), Version(8)));
+        assert_eq!((Seq(0).next(), Seq(7).next()), (Seq(1), Seq(8)));
+        assert_eq!((Epoch(7).next(), Epoch(7).previous(), Epoch(0).previous()), (Epoch(8), Epoch(6), Epoch(0)));
+    }
+}

@@ -5,7 +5,10 @@
 
 mod assigned;
 pub mod marks;
+mod partition;
 pub mod partitions;
+
+pub use partition::Partition;
 
 use crate::call::{Call, earliest};
 use crate::ids::ShardId;
@@ -18,10 +21,6 @@ use partitions::{News, Partitions};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
-
-/// A partition of a topic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Partition(pub u32);
 
 /// A place in a partition. Offsets grow; they need not be contiguous (Kafka numbers its own markers too).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -279,5 +278,21 @@ impl<T> Inbox<T> {
         let id = self.flights.remove(&ticket)?;
         let lane = self.lanes.get_mut(&id)?;
         lane.call.take(ticket).then_some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_ours_from_its_assignment_to_its_loss() {
+        let (mut inbox, mut rng) = (Inbox::<ShardId>::new(1), Rng::seeded(1));
+        let (own, other) = (Partition(3), Partition(4));
+        let mut absorb = |inbox: &mut Inbox<ShardId>, event| inbox.absorb(Mono(0), &mut rng, event, |shard| *shard);
+        absorb(&mut inbox, Event::Assigned { partition: own, from: Offset(0) });
+        assert_eq!((inbox.has(own), inbox.has(other)), (true, false));
+        absorb(&mut inbox, Event::Revoked { partition: own });
+        assert!(!inbox.has(own));
     }
 }

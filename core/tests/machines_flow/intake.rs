@@ -11,9 +11,10 @@ use doorbuster_core::ledger::basket::{Basket, Line};
 use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent, Reserved};
 use doorbuster_core::ledger::shard::Window;
 use doorbuster_core::limits::{INTAKE_ENTRIES_MAX, INTAKE_RESERVATIONS_MAX};
+use doorbuster_core::machine::Machine;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::rng::Rng;
-use doorbuster_core::time::{Now, Wall};
+use doorbuster_core::time::{Mono, Now, Wall};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -256,4 +257,59 @@ proptest! {
         let consumed: u64 = world.rows.stock.values().map(|stock| stock.consumed).sum();
         prop_assert_eq!(consumed, world.reservations);
     }
+}
+
+/// Steps a consumer, and wakes it when it wants to be until it asks for something.
+struct Stepped {
+    consumer: Consumer,
+    mono: Mono,
+}
+
+impl Stepped {
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        let mut out = Vec::new();
+        self.consumer.step(Now { mono: self.mono, wall: Wall(DAWN) }, event, &mut out);
+        out
+    }
+
+    /// The first effect that is what is wanted, of this event or of the next times at which it wakes.
+    fn until<T>(&mut self, event: Event, wanted: impl Fn(Effect) -> Option<T>) -> T {
+        let mut event = event;
+        for _ in 0..10 {
+            if let Some(found) = self.step(event).into_iter().find_map(&wanted) {
+                return found;
+            }
+            let (at, _) = self.consumer.wake_at().expect("it owes something");
+            (self.mono, event) = (at.max(self.mono), Event::Woken);
+        }
+        panic!("it does not ask for what it owes")
+    }
+}
+
+#[test]
+fn intake_owes_a_record_until_it_is_decided_and_its_place_is_kept() {
+    let mut intake = Stepped { consumer: Consumer::new(1), mono: Mono(0) };
+    let partition = Partition(0);
+    let ticket =
+        intake.until(Event::Inbox(inbox::Event::Assigned { partition, from: Offset(3) }), |effect| match effect {
+            Effect::Inbox(inbox::Effect::Fetch { ticket, .. }) => Some(ticket),
+            Effect::Inbox(_) | Effect::Apply { .. } | Effect::RaiseAlarm(_) | Effect::ReportRefusal { .. } => None,
+        });
+    assert_eq!(intake.consumer.pending(), None, "nothing was read yet");
+    let record = Record::Delivered(Offset(5), Intent::Entry(shard(0), entry(0, 1, 1, 0..2)));
+    let fetched = inbox::Event::Fetched { ticket, partition, outcome: Outcome::Done(vec![record]) };
+    let (ticket, command) = intake.until(Event::Inbox(fetched), |effect| match effect {
+        Effect::Apply { ticket, command } => Some((ticket, command)),
+        Effect::Inbox(_) | Effect::RaiseAlarm(_) | Effect::ReportRefusal { .. } => None,
+    });
+    assert_eq!(intake.consumer.pending(), Some("records are not done"));
+    let (reply, _) = apply(&mut open_sale(1), Wall(DAWN), &command).expect("an open shard takes its entries");
+    let applied = Event::Applied { ticket, outcome: Outcome::Done(reply) };
+    let (ticket, next) = intake.until(applied, |effect| match effect {
+        Effect::Inbox(inbox::Effect::Commit { ticket, next, .. }) => Some((ticket, next)),
+        Effect::Inbox(_) | Effect::Apply { .. } | Effect::RaiseAlarm(_) | Effect::ReportRefusal { .. } => None,
+    });
+    assert_eq!((next, intake.consumer.pending()), (Offset(6), Some("an offset is not committed")));
+    intake.step(Event::Inbox(inbox::Event::Committed { ticket, partition, outcome: Outcome::Done(()) }));
+    assert_eq!(intake.consumer.pending(), None);
 }

@@ -4,6 +4,8 @@ mod demo;
 mod depths;
 mod platform;
 mod provider;
+#[cfg(feature = "production")]
+mod serve;
 mod token;
 mod up;
 
@@ -22,6 +24,12 @@ struct Arguments {
 enum Verb {
     /// Starts the whole platform in this process, durable in one directory, with a demo sale (the default).
     Up(up::UpArguments),
+    /// Runs roles of production over Redis, Kafka, Spanner and Elasticsearch.
+    #[cfg(feature = "production")]
+    Serve(serve::ServeArguments),
+    /// Brings the database's schema, the topics and the search index to what this release needs.
+    #[cfg(feature = "production")]
+    Migrate(serve::migrate::MigrateArguments),
     /// Prints a token signed by a data directory's development key.
     Token(token::TokenArguments),
 }
@@ -32,6 +40,10 @@ fn main() -> ExitCode {
     let verb = Arguments::parse().verb.unwrap_or_else(|| Verb::Up(up::UpArguments::default()));
     let ended = match verb {
         Verb::Up(arguments) => up::run(arguments),
+        #[cfg(feature = "production")]
+        Verb::Serve(arguments) => serve::run(&arguments),
+        #[cfg(feature = "production")]
+        Verb::Migrate(arguments) => serve::migrate::run(&arguments),
         Verb::Token(arguments) => token::run(&arguments),
     };
     match ended {

@@ -60,6 +60,7 @@ pub fn embed(data: DataDirectory, env: SharedEnv, webhooks: SocketAddr, webhook_
         store,
         ledger,
         intents: Arc::new(intents.clone()),
+        drain: Arc::new(intents.clone()),
         feed: Arc::new(feed.clone()),
         delay: Arc::new(delay),
         provider: Arc::new(SimulatedProvider::new(env, webhooks, webhook_secret)),
@@ -82,14 +83,14 @@ pub async fn start(embedded: &Embedded, clear_latch: ClearLatch, stop: &Stop) ->
     for shard in all_shards(ports.store.as_ref()).await? {
         sweep::refill(ports, shard).await?;
     }
-    intake::start(ports, stop).await?;
-    reaper::start(ports, stop).await?;
+    intake::start(ports, stop);
+    reaper::start(ports, stop);
     sweep::start(ports, stop);
-    settler::start(ports, stop, clear_latch).await?;
+    settler::start(ports, stop, clear_latch);
     let keepers = keeper::follow(ports, stop);
     let balancers = balancer::start(ports, keepers.clone(), stop);
     let admit = balancers.watch(Arc::new(Lanes::new(ports.clone(), stop.clone(), GROUP_MAX)));
-    payment::start(ports, admit.clone(), stop).await?;
+    payment::start(ports, admit.clone(), stop);
     let verdicts = auditor::start(ports, keepers, stop);
     look_after_the_log(embedded.intents.clone(), embedded.feed.clone(), ports.telemetry.clone(), stop.clone());
     Ok(Running { admit, verdicts })

@@ -52,7 +52,7 @@ pub fn run(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
 
 async fn up(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
     let env = SystemEnv::shared();
-    let listener = bind(arguments.listen).await?;
+    let listener = bind(arguments.listen, "--listen").await?;
     let address = listener.local_addr()?;
     let data = DataDirectory::open(&arguments.data, &env)?;
     let secrets = secrets(&data.dev_key);
@@ -79,7 +79,7 @@ async fn up(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
 }
 
 /// A process that was killed a moment ago may still hold the address: a restart waits a second for it.
-async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
     const TRIES: u32 = 10;
     for _ in 1..TRIES {
         match TcpListener::bind(address).await {
@@ -90,7 +90,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
             Err(_) => break,
         }
     }
-    let named = |error| format!("{address}: {error}; name another address with --listen");
+    let named = |error| format!("{address}: {error}; name another address with {setting}");
     TcpListener::bind(address).await.map_err(named)
 }
 
@@ -155,7 +155,7 @@ fn greet(api: &Shared, address: SocketAddr) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn stopped_by_signal() -> std::io::Result<Stop> {
+pub fn stopped_by_signal() -> std::io::Result<Stop> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(false);
     doorbuster_runtime::drive::spawn(async move {

@@ -1,7 +1,8 @@
 //! The servers, as everything in this crate asks them.
 
-use crate::config::{ConfigError, ElasticsearchConfig};
+use crate::config::ElasticsearchConfig;
 use crate::names::Names;
+use doorbuster_runtime::config::ConfigError;
 use elasticsearch::Elasticsearch;
 use elasticsearch::auth::Credentials;
 use elasticsearch::cert::{Certificate, CertificateValidation};
@@ -67,5 +68,5 @@ fn certificate(path: &Path) -> Result<Certificate, Vec<ConfigError>> {
 }
 
 fn wrong(field: &'static str, problem: String) -> Vec<ConfigError> {
-    vec![ConfigError { field, problem }]
+    vec![ConfigError { section: "elasticsearch", field, problem }]
 }

@@ -2,6 +2,7 @@
 
 use crate::names::Names;
 use doorbuster_core::limits::ANSWER_MS_MAX;
+use doorbuster_runtime::config::ConfigError;
 use elasticsearch::http::Url;
 use serde::Deserialize;
 use std::fmt;
@@ -73,23 +74,6 @@ impl fmt::Debug for ElasticsearchConfig {
     }
 }
 
-/// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Its name in the file.
-    pub field: &'static str,
-    /// What is wrong, and what would be right.
-    pub problem: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[elasticsearch] {}: {}", self.field, self.problem)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 /// What a valid section says.
 #[derive(Clone, Debug)]
 pub struct Parsed {
@@ -106,7 +90,7 @@ impl ElasticsearchConfig {
     /// Everything that is wrong with the section, not only the first thing.
     pub fn validate(&self) -> Result<Parsed, Vec<ConfigError>> {
         let mut errors = self.wrong_credentials();
-        let mut wrong = |field, problem: String| errors.push(ConfigError { field, problem });
+        let mut wrong = |field, problem: String| errors.push(ConfigError { section: "elasticsearch", field, problem });
         if self.urls.is_empty() {
             wrong("urls", "is empty: name at least one node".to_owned());
         }
@@ -135,7 +119,7 @@ impl ElasticsearchConfig {
 
     fn wrong_credentials(&self) -> Vec<ConfigError> {
         let mut errors = Vec::new();
-        let mut wrong = |field, problem: &'static str| errors.push(ConfigError { field, problem: problem.to_owned() });
+        let mut wrong = |field, problem: &'static str| errors.push(ConfigError { section: "elasticsearch", field, problem: problem.to_owned() });
         match (&self.username, &self.password) {
             (Some(_), None) => wrong("password", "is missing for the username"),
             (None, Some(_)) => wrong("username", "is missing for the password"),

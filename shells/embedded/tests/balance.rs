@@ -74,7 +74,8 @@ impl Shop {
             telemetry: telemetry.clone(),
             store: Arc::new(rows.clone()),
             ledger: Arc::new(ledger),
-            intents: Arc::new(intents),
+            intents: Arc::new(intents.clone()),
+            drain: Arc::new(intents),
             feed: Arc::new(RowsFeed::new(rows.clone())),
             delay: Arc::new(MemoryDelayQueue::new(env, telemetry)),
             provider: Arc::new(NoProvider),
@@ -85,8 +86,8 @@ impl Shop {
         let open = SaleCommand::Enter { sale: world.sale, state: SaleState::Open };
         let opened = rows.apply(Command::Sale(open)).await;
         assert!(matches!(opened, Outcome::Done(_)), "the sale opens: {opened:?}");
-        intake::start(&ports, stop).await.expect("intake starts");
-        settler::start(&ports, stop, Arc::new(|_, _| {})).await.expect("the settler starts");
+        intake::start(&ports, stop);
+        settler::start(&ports, stop, Arc::new(|_, _| {}));
         let balancers = balancer::start(&ports, keeper::follow(&ports, stop), stop);
         let admit = balancers.watch(Arc::new(Lanes::new(ports.clone(), stop.clone(), GROUP_MAX)));
         Shop { ports, rows, world, admit, clicks: 0 }

@@ -13,6 +13,7 @@ async fn the_log_keeps_the_contract_of_intents() {
         directories.subject(start, |own| LedgerAndIntents {
             ledger: Arc::new(own.ledger.clone()),
             intents: Arc::new(own.intents.clone()),
+            drain: Arc::new(own.intents.clone()),
         })
     };
     intents_contract(make).await;

@@ -132,6 +132,7 @@ fn ports(embedded: &support::Embedded, store: Unreliable) -> Ports {
         store: Arc::new(store),
         ledger: Arc::new(embedded.ledger.clone()),
         intents: Arc::new(embedded.intents.clone()),
+        drain: Arc::new(embedded.intents.clone()),
         feed: Arc::new(embedded.feed.clone()),
         delay: Arc::new(embedded.delay.clone()),
         provider: Arc::new(Idle),
@@ -147,7 +148,7 @@ async fn a_late_payment_whose_order_cannot_be_read_is_not_given_up() {
     let (told, mut commands) = mpsc::unbounded_channel();
     let store = Unreliable { rows: embedded.rows.clone(), order, failed: AtomicUsize::new(0), told };
     let (stop, stopped) = watch::channel(false);
-    worker::start(&ports(&embedded, store), Arc::new(NotSelling::default()), &stopped).await.unwrap();
+    worker::start(&ports(&embedded, store), Arc::new(NotSelling::default()), &stopped);
     let first = commands.recv().await.unwrap();
     assert_eq!(first, Command::Payment(PaymentCommand::PayLate { payment, order }), "the money has an order");
     stop.send_replace(true);
@@ -167,7 +168,7 @@ async fn a_late_payment_that_went_back_takes_no_unit_when_it_is_told_again() {
     let store = Unreliable { rows: embedded.rows.clone(), order, failed: AtomicUsize::new(FAILURES), told };
     let (stop, stopped) = watch::channel(false);
     let shard = Arc::new(NotSelling::default());
-    worker::start(&ports(&embedded, store), shard.clone(), &stopped).await.unwrap();
+    worker::start(&ports(&embedded, store), shard.clone(), &stopped);
     let first = commands.recv().await.unwrap();
     assert_eq!(first, Command::Payment(PaymentCommand::GiveUpLate { payment }), "it has been given up already");
     stop.send_replace(true);

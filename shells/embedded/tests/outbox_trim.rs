@@ -8,9 +8,10 @@ use doorbuster_core::database::rows::ProductRow;
 use doorbuster_core::ids::{ProductId, Version};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::sale::command::SaleCommand;
-use doorbuster_runtime::ports::Offset;
+use doorbuster_embedded::rows::RowsFeed;
 use doorbuster_runtime::ports::feed::Feed;
 use doorbuster_runtime::ports::store::Store;
+use doorbuster_runtime::ports::{Offset, Partition};
 
 const READERS: [(&str, Topic); 2] = [("fast", Topic::Catalog), ("slow", Topic::Catalog)];
 const EVENTS: u64 = 40;
@@ -22,10 +23,15 @@ fn product(number: u64) -> Command {
 }
 
 /// Offsets that can still be read from the beginning.
-async fn readable(feed: &impl Feed) -> Vec<u64> {
-    let found = feed.fetch("anybody", Topic::Catalog, Offset(1), 1000).await.unwrap();
+fn readable(feed: &RowsFeed) -> Vec<u64> {
+    let found = feed.read(Topic::Catalog, Offset(1), 1000).unwrap();
     assert!(found.iter().all(|(_, event)| matches!(event, Event::CatalogChanged { .. })));
     found.into_iter().map(|(offset, _)| offset.0).collect()
+}
+
+async fn commit(feed: &impl Feed, group: &'static str, next: u64) {
+    let committed = feed.join(group, Topic::Catalog).commit(Partition(0), Offset(next)).await;
+    assert_eq!(committed, Outcome::Done(()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,25 +43,25 @@ async fn what_the_slowest_reader_has_dealt_with_goes_and_the_end_stays_over_a_re
     }
     own.feed.trim(&READERS).await.unwrap();
     own.rows.apply(product(0)).await;
-    assert_eq!(readable(&own.feed).await, (1..=EVENTS + 1).collect::<Vec<_>>(), "nobody has dealt with anything");
+    assert_eq!(readable(&own.feed), (1..=EVENTS + 1).collect::<Vec<_>>(), "nobody has dealt with anything");
 
-    own.feed.commit("fast", Topic::Catalog, Offset(EVENTS + 2)).await.unwrap();
-    own.feed.commit("slow", Topic::Catalog, Offset(20)).await.unwrap();
+    commit(&own.feed, "fast", EVENTS + 2).await;
+    commit(&own.feed, "slow", 20).await;
     // A commit and a trim wait for nobody; a command behind them does.
     own.rows.apply(product(0)).await;
     own.feed.trim(&READERS).await.unwrap();
     own.rows.apply(product(0)).await;
-    assert_eq!(readable(&own.feed).await, (20..=EVENTS + 3).collect::<Vec<_>>());
+    assert_eq!(readable(&own.feed), (20..=EVENTS + 3).collect::<Vec<_>>());
 
-    own.feed.commit("slow", Topic::Catalog, Offset(EVENTS + 4)).await.unwrap();
+    commit(&own.feed, "slow", EVENTS + 4).await;
     own.rows.apply(product(0)).await;
     own.feed.trim(&READERS).await.unwrap();
     own.rows.apply(product(0)).await;
-    let left = readable(&own.feed).await;
+    let left = readable(&own.feed);
     assert_eq!(*left.last().unwrap(), EVENTS + 5);
     drop(own);
 
     let own = support::embed(directory.path(), 2);
     own.rows.apply(product(0)).await;
-    assert_eq!(*readable(&own.feed).await.last().unwrap(), EVENTS + 6, "offsets go on where they were");
+    assert_eq!(*readable(&own.feed).last().unwrap(), EVENTS + 6, "offsets go on where they were");
 }

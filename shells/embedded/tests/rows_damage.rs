@@ -6,7 +6,6 @@ use doorbuster_core::database::event::{Event, Topic};
 use doorbuster_core::database::rows::OrderRow;
 use doorbuster_embedded::rows::{OpenRowsError, RowsFeed, RowsStore};
 use doorbuster_runtime::contract::clock::SteppedEnv;
-use doorbuster_runtime::ports::feed::Feed;
 use doorbuster_runtime::ports::store::Store;
 use doorbuster_runtime::ports::{Offset, Unavailable};
 use std::fs;
@@ -47,7 +46,7 @@ fn content(rows: &RowsStore) -> Result<Content, Unavailable> {
         let orders = snapshot.orders(support::world().shard(0), None, usize::MAX).await?;
         let (feed, mut events) = (RowsFeed::new(rows.clone()), Vec::new());
         for topic in [Topic::Orders, Topic::Timeouts, Topic::ShardDown] {
-            events.extend(feed.fetch("damage", topic, Offset(1), usize::MAX).await?);
+            events.extend(feed.read(topic, Offset(1), usize::MAX)?);
         }
         Ok((orders, events))
     })

@@ -1,6 +1,7 @@
 //! The section `[kafka]` of the configuration.
 
 use doorbuster_core::limits::{ANSWER_MS_MAX, LEASE_MS};
+use doorbuster_runtime::config::ConfigError;
 use doorbuster_runtime::ports::FETCH_WAIT_MS;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -98,23 +99,6 @@ impl fmt::Debug for KafkaConfig {
     }
 }
 
-/// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Its name in the file.
-    pub field: &'static str,
-    /// What is wrong, and what would be right.
-    pub problem: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[kafka] {}: {}", self.field, self.problem)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 impl KafkaConfig {
     /// Whether the section can be used.
     ///
@@ -122,7 +106,7 @@ impl KafkaConfig {
     /// Everything that is wrong with it, not only the first thing.
     pub fn check(&self) -> Result<(), Vec<ConfigError>> {
         let mut errors = Vec::new();
-        let mut wrong = |field, problem: String| errors.push(ConfigError { field, problem });
+        let mut wrong = |field, problem: String| errors.push(ConfigError { section: "kafka", field, problem });
         if self.bootstrap.is_empty() {
             wrong("bootstrap", "is empty: name at least one broker".to_owned());
         }

@@ -3,11 +3,13 @@
 use crate::config::KafkaConfig;
 use crate::dead::DeadLetters;
 use crate::feed::KafkaFeed;
-use crate::intents::KafkaIntents;
-use crate::movements::KafkaMovements;
+use crate::group::{KafkaGroup, Shelf};
+use crate::intent;
 use crate::publish::KafkaPublish;
 use crate::publish::events::EventProducer;
+use crate::topic::TopicId;
 use crate::topics::{self, TopicsError};
+use doorbuster_core::ledger::entry::Intent;
 use doorbuster_runtime::env::SharedEnv;
 use std::sync::Arc;
 
@@ -35,23 +37,22 @@ impl Kafka {
         KafkaPublish::new(self.config.clone(), self.events.clone())
     }
 
-    /// What intake reads; the process joins the group when it first asks for its partitions.
-    pub fn intents(&self) -> KafkaIntents {
-        KafkaIntents::new(self.config.clone(), self.env.clone(), self.dead())
+    /// What intake reads.
+    pub fn intents(&self) -> KafkaGroup<Intent> {
+        KafkaGroup::new(self.shelf(), "intake", TopicId::Intents, |letter| intent::decode(letter.value.as_deref()))
     }
 
-    /// What the roles behind the outbox read; the process joins a group when it first reads for it.
+    /// What the roles behind the outbox read.
     pub fn feed(&self) -> KafkaFeed {
-        KafkaFeed::new(self.config.clone(), self.env.clone(), self.dead())
-    }
-
-    /// What the workers of the sales windows read.
-    pub fn movements(&self) -> KafkaMovements {
-        KafkaMovements::new(self.config.clone(), self.env.clone(), self.dead())
+        KafkaFeed(self.shelf())
     }
 
     /// What could not be read.
     pub fn dead(&self) -> DeadLetters {
         DeadLetters::new(self.config.clone(), self.events.clone())
+    }
+
+    fn shelf(&self) -> Shelf {
+        Shelf { config: self.config.clone(), env: self.env.clone(), dead: self.dead() }
     }
 }

@@ -6,7 +6,7 @@
 
 mod context;
 mod reader;
-pub(crate) mod row;
+mod row;
 mod settings;
 mod state;
 
@@ -20,7 +20,7 @@ use doorbuster_core::outcome::Outcome;
 use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports::{FETCH_WAIT_MS, Unavailable};
 use rdkafka::consumer::BaseConsumer;
-use row::{Given, Rows, Unreadable};
+use row::{Given, Unreadable};
 use state::State;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,20 +30,12 @@ use tokio::sync::{oneshot, watch};
 /// Reads a record, or says what is wrong with it.
 pub(crate) type Decode<T> = fn(&Letter) -> Result<T, String>;
 
-/// Which group reads what, and how.
-pub(crate) struct Membership<T> {
-    pub(crate) topic: TopicId,
-    pub(crate) group: &'static str,
-    pub(crate) rows: Rows,
-    pub(crate) decode: Decode<T>,
-}
-
 /// A member of a group.
 pub(crate) struct Member<T: Clone + Send + 'static>(Arc<Shared<T>>);
 
-/// Everything of a row before `next` is done.
-pub(crate) struct Commit {
-    row: u32,
+/// Everything of a partition before `next` is done.
+struct Commit {
+    partition: u32,
     next: u64,
     answer: oneshot::Sender<Outcome<(), NotAssigned>>,
 }
@@ -54,10 +46,9 @@ pub(crate) struct Shared<T> {
     env: SharedEnv,
     topic: String,
     group: &'static str,
-    rows: Rows,
     decode: Decode<T>,
     state: Mutex<State<T>>,
-    /// Commits that wait for the thread: one of each row, as a rule, because a role waits for its answer.
+    /// Commits that wait for the thread: one of each partition, as a rule, because a role waits for its answer.
     commits: Mutex<Vec<Commit>>,
     /// Counts what changed in the state.
     news: watch::Sender<u64>,
@@ -74,20 +65,20 @@ impl<T: Clone + Send + 'static> Member<T> {
     pub(crate) fn join(
         config: Arc<KafkaConfig>,
         env: SharedEnv,
-        membership: Membership<T>,
+        group: &'static str,
+        topic: TopicId,
+        decode: Decode<T>,
     ) -> Result<Member<T>, Unavailable> {
-        let Membership { topic, group, rows, decode } = membership;
         let shared = Arc::new(Shared {
             topic: topic.full_name(&config.prefix),
             asked: AtomicU64::new(env.now().mono.0),
-            state: Mutex::new(State::new(rows)),
+            state: Mutex::new(State::new()),
             commits: Mutex::default(),
             news: watch::Sender::new(0),
             is_ended: AtomicBool::new(false),
             config,
             env,
             group,
-            rows,
             decode,
         });
         let group_id = format!("{}{group}.{}", shared.config.prefix, topic.name());
@@ -102,12 +93,6 @@ impl<T: Clone + Send + 'static> Member<T> {
         Ok(Member(shared))
     }
 
-    /// Returns when there is a first assignment, or after a session's time: another member may have everything.
-    pub(crate) async fn ready(&self) {
-        let is_there = |state: &mut State<T>| state.assignment().is_some().then_some(());
-        let _: Option<()> = self.0.wait(self.0.config.session_ms, is_there).await;
-    }
-
     /// The group's assignment; waits a moment for another one than that of this generation.
     pub(crate) async fn assignment(&self, generation: u64) -> Option<(u64, Vec<(u32, u64)>)> {
         self.0.asked.store(self.0.env.now().mono.0, Ordering::SeqCst);
@@ -116,62 +101,45 @@ impl<T: Clone + Send + 'static> Member<T> {
         found.or_else(|| self.0.with(|state| state.assignment()))
     }
 
-    /// The group's place of a partition, where it is ours.
-    pub(crate) fn committed(&self, partition: u32) -> Option<u64> {
-        self.0.with(|state| state.committed(partition))
-    }
-
     /// Whether the partition is ours.
     pub(crate) fn owns(&self, partition: u32) -> bool {
         self.0.with(|state| state.owns(partition))
     }
 
-    /// Up to `limit` records of a row at or behind a place; waits a moment for the first.
-    pub(crate) async fn fetch(&self, row: u32, from: u64, limit: usize) -> Result<Vec<Given<T>>, NotAssigned> {
-        let is_exact = self.0.rows == Rows::Exact;
+    /// Up to `limit` records of a partition at or behind a place; waits a moment for the first.
+    pub(crate) async fn fetch(&self, partition: u32, from: u64, limit: usize) -> Result<Vec<Given<T>>, NotAssigned> {
         let found = |state: &mut State<T>| {
-            if is_exact && !state.owns(row) {
+            if !state.owns(partition) {
                 return Some(Err(NotAssigned));
             }
-            if !state.reach(row, from) {
+            if !state.reach(partition, from) {
                 return None;
             }
-            let found = state.row(row).fetch(from, limit);
+            let found = state.fetch(partition, from, limit);
             (!found.is_empty()).then_some(Ok(found))
         };
         self.0.wait(FETCH_WAIT_MS, found).await.unwrap_or_else(|| Ok(Vec::new()))
     }
 
-    /// Everything of a row before `next` is done. Where the role does not hear of assignments, this is done too when the
-    /// partition is another's now: that one does it again.
-    pub(crate) async fn commit(&self, row: u32, next: u64) -> Outcome<(), NotAssigned> {
+    /// Everything of a partition before `next` is done.
+    pub(crate) async fn commit(&self, partition: u32, next: u64) -> Outcome<(), NotAssigned> {
         let (answer, answered) = oneshot::channel();
-        self.0.commits.lock().expect("no holder of this lock panics").push(Commit { row, next, answer });
+        self.0.commits.lock().expect("no holder of this lock panics").push(Commit { partition, next, answer });
         let wait = Duration::from_millis(self.0.config.commit_ms);
-        // Without an answer it is kept or not: asked again, the same places are kept.
+        // Without an answer it is kept or not: asked again, the same place is kept.
         tokio::time::timeout(wait, answered).await.ok().and_then(Result::ok).unwrap_or(Outcome::Unknown)
     }
 
-    /// A record of a row that cannot be read, while it is not done.
-    pub(crate) fn unreadable(&self, row: u32, number: u64) -> Option<Unreadable> {
-        self.0.with(|state| state.row(row).unreadable(number))
+    /// A record that cannot be read, while it is not done.
+    pub(crate) fn unreadable(&self, partition: u32, offset: u64) -> Option<Unreadable> {
+        self.0.with(|state| state.unreadable(partition, offset))
     }
 
     /// Makes sure that a record comes again.
-    pub(crate) fn read_again(&self, row: u32, number: u64) {
+    pub(crate) fn read_again(&self, partition: u32, offset: u64) {
         self.0.with(|state| {
-            let _: bool = state.reach(row, number);
+            let _: bool = state.reach(partition, offset);
         });
-    }
-
-    /// The next record of a row that cannot be read.
-    pub(crate) fn next_unreadable(&self, row: u32, from: u64) -> Option<u64> {
-        self.0.with(|state| state.row(row).next_unreadable(from))
-    }
-
-    /// A record that cannot be read is among the dead letters.
-    pub(crate) fn bury(&self, row: u32, number: u64) {
-        self.0.with(|state| state.row(row).bury(number));
     }
 }
 

@@ -6,7 +6,6 @@ pub(crate) mod taken;
 use crate::config::KafkaConfig;
 use crate::event::CloudEvent;
 use crate::letter::headers;
-use crate::partition::of_subject;
 use crate::topic::TopicId;
 use async_trait::async_trait;
 use doorbuster_core::database::event::Event;
@@ -54,7 +53,7 @@ impl KafkaPublish {
         let told = CloudEvent::of(event);
         Sent {
             topic: TopicId::Outbox(event.topic()).full_name(&self.config.prefix),
-            partition: of_subject(&told.subject, self.config.partitions).0 as i32,
+            partition: Partition::of_subject(&told.subject, self.config.partitions).0 as i32,
             headers: headers(told.headers().into_iter().map(|(name, value)| (name, Some(value.as_bytes())))),
             key: Some(told.subject.into_bytes()),
             value: Some(told.data),

@@ -2,9 +2,10 @@
 //! its own count of partitions, and subjects would go elsewhere from then on.
 
 use crate::client;
-use crate::config::{ConfigError, KafkaConfig};
+use crate::config::KafkaConfig;
 use crate::thread::on_thread;
 use crate::topic::{Wanted, wanted};
+use doorbuster_runtime::config::ConfigError;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;

@@ -3,11 +3,11 @@
 mod support;
 
 use doorbuster_core::database::event::Event;
+use doorbuster_core::inbox::Partition;
 use doorbuster_core::ids::{Epoch, SaleId, ShardId, SkuId};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_kafka::config::KafkaConfig;
 use doorbuster_kafka::kafka::Kafka;
-use doorbuster_kafka::partition::of_shard;
 use doorbuster_kafka::topics::TopicsError;
 use doorbuster_runtime::env::SystemEnv;
 use doorbuster_runtime::ports::publish::Publish;
@@ -89,7 +89,7 @@ async fn an_event_is_a_cloud_event_for_whoever_reads_it() {
     assert_eq!(text("content-type"), "application/json");
     assert_eq!(text("ce_id").len(), 32);
     assert_eq!(message.key(), Some(&b"demo.3"[..]));
-    assert_eq!(message.partition() as u32, of_shard(shard, PARTITIONS).0);
+    assert_eq!(message.partition() as u32, Partition::of_shard(shard, PARTITIONS).0);
     let data: serde_json::Value = serde_json::from_slice(message.payload().expect("data")).expect("JSON");
     assert_eq!((data["quantity"].as_u64(), data["sku"].as_str()), (Some(30), Some("sku-1")));
 }

@@ -2,6 +2,7 @@
 
 use crate::dial::Address;
 use doorbuster_core::limits::{ANSWER_MS_MAX, CACHE_READ_MS, LANE_ANSWER_MS};
+use doorbuster_runtime::config::ConfigError;
 use serde::Deserialize;
 use std::fmt;
 
@@ -83,22 +84,9 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-/// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Its name in the file.
-    pub field: &'static str,
-    /// What is wrong, and what would be right.
-    pub problem: String,
+fn wrong(field: &'static str, problem: String) -> ConfigError {
+    ConfigError { section: "redis", field, problem }
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[redis] {}: {}", self.field, self.problem)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 impl RedisConfig {
     /// The addresses, parsed.
@@ -107,7 +95,7 @@ impl RedisConfig {
     /// Everything that is wrong with the section, not only the first thing.
     pub fn validate(&self) -> Result<Vec<Address>, Vec<ConfigError>> {
         let mut errors = Vec::new();
-        let mut wrong = |field, problem: String| errors.push(ConfigError { field, problem });
+        let mut wrong = |field, problem| errors.push(wrong(field, problem));
         let mut addresses = Vec::new();
         for text in &self.addresses {
             match Address::parse(text) {

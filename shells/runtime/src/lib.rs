@@ -1,5 +1,6 @@
 //! What every adapter and role stands on: the environment, the one driver, the ports, and roles without logic.
 
+pub mod config;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod drive;

@@ -3,7 +3,6 @@
 pub mod auditor;
 pub mod balancer;
 pub mod cache;
-pub mod follower;
 pub mod forwarder;
 pub mod indexer;
 pub mod intake;
@@ -11,9 +10,11 @@ pub mod invalidator;
 pub mod keeper;
 pub mod lane;
 pub mod load;
+pub mod member;
 pub mod payment;
 pub mod reaper;
 pub mod relay;
+pub mod role;
 pub mod sales;
 pub mod settler;
 pub mod shard_log;
@@ -23,12 +24,14 @@ mod waiters;
 
 use crate::env::SharedEnv;
 use crate::ports::delay::DelayQueue;
+use crate::ports::drain::Drain;
 use crate::ports::feed::Feed;
-use crate::ports::intents::Intents;
+use crate::ports::group::Group;
 use crate::ports::ledger::Ledger;
 use crate::ports::provider::Provider;
 use crate::ports::store::Store;
 use crate::telemetry::Telemetry;
+use doorbuster_core::ledger::entry::Intent;
 use std::sync::Arc;
 
 /// Everything that roles stand on; cheap to clone.
@@ -45,8 +48,10 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// The shards' servers.
     pub ledger: Arc<dyn Ledger>,
-    /// The durable log of intents.
-    pub intents: Arc<dyn Intents>,
+    /// The durable log of intents, as intake reads it.
+    pub intents: Arc<dyn Group<Intent>>,
+    /// How an epoch ends in that log.
+    pub drain: Arc<dyn Drain>,
     /// The outbox.
     pub feed: Arc<dyn Feed>,
     /// The delay queue.

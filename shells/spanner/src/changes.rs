@@ -72,8 +72,8 @@ impl SpannerChanges {
 
     /// Every row that is not finished, and its parents; with the database's clock.
     async fn unfinished(&self) -> Result<(doorbuster_core::time::Wall, Stored), Trouble> {
-        let transaction = self.connection.snapshot_now().await?;
-        let reader = Reader::Snapshot(&transaction);
+        let moment = self.connection.snapshot_now().await?;
+        let reader = Reader::Snapshot(&moment);
         let at = reader.clock().await?;
         let columns = Partitions::COLUMNS.join(", ");
         let sql = format!("SELECT {columns} FROM relay_partition WHERE state IN ('created', 'running')");
@@ -176,8 +176,8 @@ impl SpannerChanges {
             return Ok(name);
         }
         let row = within(self.connection.config().scan_ms, async {
-            let transaction = self.connection.reads().read_only_transaction().build().await?;
-            Ok(Reader::Snapshot(&transaction).by_key::<Partitions>(&[token].into()).await?.remove(&token))
+            let moment = self.connection.snapshot_now().await?;
+            Ok(Reader::Snapshot(&moment).by_key::<Partitions>(&[token].into()).await?.remove(&token))
         });
         let name = row.await?.and_then(|stored| stored.token);
         name.ok_or_else(|| Trouble::Broken(format!("nobody knows the partition {token:?}")))

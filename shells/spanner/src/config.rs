@@ -1,9 +1,9 @@
 //! The section `[spanner]` of the configuration.
 
 use doorbuster_core::limits::{ANSWER_MS_MAX, CACHE_LOAD_MS};
+use doorbuster_runtime::config::ConfigError;
 use doorbuster_runtime::ports::FETCH_WAIT_MS;
 use serde::Deserialize;
-use std::fmt;
 
 /// Which database, and how long anything may take. All times in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -57,23 +57,6 @@ impl Default for SpannerConfig {
     }
 }
 
-/// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Its name in the file.
-    pub field: &'static str,
-    /// What is wrong, and what would be right.
-    pub problem: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[spanner] {}: {}", self.field, self.problem)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 impl SpannerConfig {
     /// Looks for mistakes.
     ///
@@ -81,7 +64,7 @@ impl SpannerConfig {
     /// Everything that is wrong with the section, not only the first thing.
     pub fn validate(&self) -> Result<(), Vec<ConfigError>> {
         let mut errors = Vec::new();
-        let mut wrong = |field, problem: String| errors.push(ConfigError { field, problem });
+        let mut wrong = |field, problem: String| errors.push(ConfigError { section: "spanner", field, problem });
         for (field, name, most) in self.names() {
             let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
             let colons = field == "project" && name.contains(':');

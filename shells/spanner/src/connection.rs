@@ -5,8 +5,9 @@
 //! has a client of its own while it runs, out of a bounded pool, everywhere: one way is tested and used, and a session
 //! costs Spanner next to nothing.
 
-use crate::config::{ConfigError, SpannerConfig};
+use crate::config::SpannerConfig;
 use crate::trouble::Trouble;
+use doorbuster_runtime::config::ConfigError;
 use doorbuster_runtime::env::{SharedEnv, entropy_wide};
 use google_cloud_spanner::channel_pool::StaticChannelPoolConfig;
 use google_cloud_spanner::client::{DatabaseAdmin, DatabaseClient, InstanceAdmin, Spanner, SpannerBuilderExt};

@@ -11,11 +11,14 @@ use doorbuster_core::database::tables::{Reads, Rows};
 use doorbuster_core::ids::{SaleId, SkuId};
 use doorbuster_core::time::Wall;
 use google_cloud_spanner::Error;
+use google_cloud_spanner::client::DatabaseClient;
 use google_cloud_spanner::key::{Key, KeyRange, KeySet};
 use google_cloud_spanner::read::ReadRequest;
 use google_cloud_spanner::result::{ResultSet, Row};
 use google_cloud_spanner::statement::Statement;
-use google_cloud_spanner::transaction::{MultiUseReadOnlyTransaction, ReadWriteTransaction, Timestamp};
+use google_cloud_spanner::transaction::{
+    ReadWriteTransaction, SingleUseReadOnlyTransaction, Timestamp, TimestampBound,
+};
 use google_cloud_spanner::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +28,23 @@ pub enum Reader<'a> {
     /// One that writes.
     Writing(&'a ReadWriteTransaction),
     /// One state of the database.
-    Snapshot(&'a MultiUseReadOnlyTransaction),
+    Snapshot(&'a Moment),
+}
+
+/// One state of the database, named by its time: every read of it is a transaction of its own at that time. An emulator
+/// forgets a longer one when its session begins another.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// For the reads.
+    pub client: DatabaseClient,
+    /// Which state.
+    pub at: Timestamp,
+}
+
+impl Moment {
+    fn transaction(&self) -> SingleUseReadOnlyTransaction {
+        self.client.single_use().set_timestamp_bound(TimestampBound::read_timestamp(self.at)).build()
+    }
 }
 
 impl Reader<'_> {
@@ -100,7 +119,7 @@ impl Reader<'_> {
     pub async fn read(&self, request: ReadRequest) -> Result<ResultSet, Error> {
         match self {
             Reader::Writing(transaction) => transaction.execute_read(request).await,
-            Reader::Snapshot(transaction) => transaction.execute_read(request).await,
+            Reader::Snapshot(moment) => moment.transaction().execute_read(request).await,
         }
     }
 
@@ -108,7 +127,7 @@ impl Reader<'_> {
     pub async fn query(&self, statement: Statement) -> Result<ResultSet, Error> {
         match self {
             Reader::Writing(transaction) => transaction.execute_query(statement).await,
-            Reader::Snapshot(transaction) => transaction.execute_query(statement).await,
+            Reader::Snapshot(moment) => moment.transaction().execute_query(statement).await,
         }
     }
 

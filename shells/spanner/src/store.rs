@@ -94,15 +94,15 @@ impl Store for SpannerStore {
         let config = self.connection.config();
         let limit_ms = if reads.len() <= FEW_MAX { config.read_ms } else { config.scan_ms };
         let rows = within(limit_ms, async {
-            let transaction = self.connection.reads().read_only_transaction().build().await?;
-            Reader::Snapshot(&transaction).rows(&reads).await
+            let moment = self.connection.snapshot_now().await?;
+            Reader::Snapshot(&moment).rows(&reads).await
         });
         Ok(rows.await?)
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, Unavailable> {
-        let transaction = self.connection.snapshot_now().await?;
-        Ok(Arc::new(SpannerSnapshot::new(transaction, self.connection.config().scan_ms)?))
+        let moment = self.connection.snapshot_now().await?;
+        Ok(Arc::new(SpannerSnapshot::new(moment, self.connection.config().scan_ms)))
     }
 
     async fn due(

@@ -1,10 +1,11 @@
 //! Transactions that write: run again after an abort, unknown when nobody can say what became of them.
 
 use crate::connection::{Connection, within};
+use crate::read::Moment;
 use crate::rows::Misread;
 use crate::trouble::Trouble;
 use google_cloud_spanner::Error;
-use google_cloud_spanner::transaction::{MultiUseReadOnlyTransaction, ReadWriteTransaction};
+use google_cloud_spanner::transaction::ReadWriteTransaction;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -52,11 +53,14 @@ impl Connection {
     }
 
     /// One state of the database, of now: it sees every commit that was answered before.
-    pub(crate) async fn snapshot_now(&self) -> Result<MultiUseReadOnlyTransaction, Trouble> {
+    pub(crate) async fn snapshot_now(&self) -> Result<Moment, Trouble> {
         use google_cloud_spanner::transaction::BeginTransactionOption::ExplicitBegin;
-        // Begun at once: its time is wanted, and its reads need not wait for the first of them.
+        // It is begun only for the time that it is given.
         let builder = self.reads().read_only_transaction().set_begin_transaction_option(ExplicitBegin);
-        within(self.config().scan_ms, async { Ok(builder.build().await?) }).await
+        let begun = within(self.config().scan_ms, async { Ok(builder.build().await?) }).await?;
+        let at = begun.read_timestamp();
+        let at = at.ok_or_else(|| Trouble::Broken("a snapshot does not tell its time".to_owned()))?;
+        Ok(Moment { client: self.reads().clone(), at })
     }
 }
 

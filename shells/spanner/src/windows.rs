@@ -3,9 +3,8 @@
 use crate::connection::{Connection, within};
 use crate::read::{Reader, most, range};
 use crate::rows::{Cells, Products, SalesRings, Table};
-use crate::snapshot::taken_micros;
 use crate::trouble::Trouble;
-use crate::value::number;
+use crate::value::{micros_of, number};
 use async_trait::async_trait;
 use doorbuster_core::ids::{ProductId, SkuId};
 use doorbuster_core::search::document::{Document, SnapshotTime};
@@ -29,9 +28,10 @@ impl SpannerWindows {
     }
 
     async fn documents_now(&self, products: &[ProductId]) -> Result<Vec<Document>, Trouble> {
-        let transaction = self.connection.snapshot_now().await?;
-        let version = SnapshotTime(taken_micros(&transaction)?);
-        let reader = Reader::Snapshot(&transaction);
+        let moment = self.connection.snapshot_now().await?;
+        // Commits have whole microseconds, so two snapshots within one show the same.
+        let version = SnapshotTime(micros_of(moment.at));
+        let reader = Reader::Snapshot(&moment);
         let keys: BTreeSet<ProductId> = products.iter().copied().collect();
         let (rows, rings) = tokio::try_join!(reader.by_key::<Products>(&keys), rings_of(reader, &keys))?;
         let document = |product: &ProductId| Document::of(*product, version, rows.get(product), &rings);

@@ -60,8 +60,12 @@ fn is_due(sale: &SaleRow, wall: Wall) -> bool {
 
 /// `GET /metrics`
 pub async fn metrics(State(api): State<Shared>) -> Response {
-    let text = exposition(&api.ports.telemetry);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    page(&api.ports.telemetry)
+}
+
+/// What a telemetry has counted, as Prometheus asks for it.
+pub fn page(telemetry: &Telemetry) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], exposition(telemetry)).into_response()
 }
 
 /// The Prometheus text format, version 0.0.4.

@@ -29,6 +29,7 @@ mod shop;
 pub mod stamp;
 mod threads;
 pub mod token;
+pub mod watch;
 
 pub use axum::serve::Listener;
 pub use reserve::IDEMPOTENCY_KEY;

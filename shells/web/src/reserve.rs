@@ -8,8 +8,9 @@ use crate::reply::{Reply, whole};
 use crate::stamp;
 use crate::token::Caller;
 use bytes::Bytes;
-use doorbuster_core::database::rows::{Phase, SaleState};
-use doorbuster_core::ids::{Key, OrderId, SaleId, ShardId, UserId};
+use doorbuster_core::database::rows::{Phase, SaleState, ShardRow};
+use doorbuster_core::database::tables::Reads;
+use doorbuster_core::ids::{Epoch, Key, OrderId, SaleId, ShardId, UserId};
 use doorbuster_core::ledger::basket::{Basket, BasketError, Line};
 use doorbuster_core::ledger::page::Acceptance;
 use doorbuster_core::ledger::reserve::{ReserveItem, ReserveRefusal};
@@ -219,10 +220,19 @@ async fn not_ready(api: &Api, known: &Known, order: OrderId, item: ReserveItem) 
             }
         }
         SaleState::Draft => Ok(Slug::NotStarted.reply()),
-        // The edge's clock explains; it does not decide: nothing is open here that could sell.
-        SaleState::Open | SaleState::Stopped if wall < sale.row.window.starts_at => Ok(Slug::NotStarted.reply()),
+        // The edge's clock explains; it does not decide: only where nothing was ever open can no key be known.
+        SaleState::Open | SaleState::Stopped if wall < sale.row.window.starts_at => {
+            let rows = api.read(Reads { shards: [order.shard].into(), ..Reads::default() }).await?;
+            let unsold = rows.shards.get(&order.shard).is_some_and(has_never_sold);
+            Ok(if unsold { Slug::NotStarted.reply() } else { Slug::NotReady.reply() })
+        }
         SaleState::Open | SaleState::Stopped => Ok(Slug::NotReady.reply()),
     }
+}
+
+/// Whether no epoch of the shard has been open yet.
+fn has_never_sold(row: &ShardRow) -> bool {
+    row.epoch == Epoch(1) && matches!(row.phase, Phase::Sealed | Phase::Opening)
 }
 
 /// Who asks.

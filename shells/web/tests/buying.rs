@@ -3,6 +3,7 @@
 mod world;
 
 use doorbuster_core::ids::{SaleId, ShardId};
+use doorbuster_runtime::ports::admit::Admission;
 use doorbuster_runtime::telemetry::Metric;
 use doorbuster_web::payments::sign;
 use http_body_util::BodyExt;
@@ -99,6 +100,28 @@ async fn a_replay_is_byte_identical_even_when_sold_out_and_after_the_close() {
     assert_eq!(first.body, third.body, "the order's row answers for its key");
     assert_eq!(ann.reserve("demo", "k1", &wish("a", 2)).await.expect(422).slug(), "key-reused");
     assert_eq!(served.buyer("bob").reserve("demo", "k2", &wish("a", 1)).await.expect(409).slug(), "ended");
+}
+
+#[tokio::test]
+async fn a_clock_before_the_start_refuses_no_key_that_may_be_known() {
+    let served = Served::easy().await;
+    let mut soon = world::new_sale("soon", 3);
+    soon["starts_at"] = json!("2026-01-01T00:00:05Z");
+    served.admin().post("/admin/v1/sales", &soon).await.expect(201);
+    served.admin().post("/admin/v1/sales/soon/open", &json!({})).await.expect(202);
+    let ann = served.buyer("ann");
+    let early = ann.reserve("soon", "k", &wish("a", 1)).await.expect(409);
+    assert_eq!(early.slug(), "not-started", "nothing was ever open");
+    served.world.open_shards(SaleId::parse("soon").unwrap());
+    served.world.pass_ms(10_000);
+    let first = ann.reserve("soon", "k", &wish("a", 1)).await.expect(202);
+    // The shard is rebuilt, and this edge's clock steps back before the start.
+    served.world.script(Admission::NotReady);
+    served.world.stand_back_ms(8_000);
+    assert_eq!(ann.reserve("soon", "k", &wish("a", 1)).await.expect(503).slug(), "not-ready");
+    served.world.stand_back_ms(0);
+    let again = ann.reserve("soon", "k", &wish("a", 1)).await.expect(202);
+    assert_eq!(first.body, again.body);
 }
 
 #[tokio::test]

@@ -317,7 +317,7 @@ impl Broker {
         let away = self.conditions.below(u64::from(PARTITIONS)) as u32;
         for event in events {
             let topic = TopicId::Outbox(event.topic());
-            let partition = partition_of(&event.subject());
+            let partition = Partition::of_subject(&event.subject(), PARTITIONS);
             if short && partition.0 == away {
                 continue;
             }
@@ -459,14 +459,6 @@ impl Machine for Broker {
         let sessions = self.groups.values().filter_map(|members| Some((members.expires_at()?, "a session ends")));
         fetches.chain(attending).chain(sessions).min()
     }
-}
-
-/// The partition of a subject (FNV-1a).
-pub fn partition_of(subject: &str) -> Partition {
-    let hash = subject
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    Partition(((hash >> 32) % u64::from(PARTITIONS)) as u32)
 }
 
 pub fn stage_of(request: &Request) -> &'static str {

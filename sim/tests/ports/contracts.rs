@@ -1,21 +1,20 @@
 //! The ports over the wire, held to their contracts, while answers are lost as well.
 
 use super::pipes::Pipes;
-use doorbuster_core::database::event::Event;
+use doorbuster_core::database::event::{Event, Topic};
 use doorbuster_core::ids::{ProductId, SkuId};
 use doorbuster_core::inbox::{NotAssigned, Offset, Partition, Record};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::search::document::Document;
 use doorbuster_core::time::Wall;
-use doorbuster_core::window::movement::Movement;
 use doorbuster_runtime::contract::{
-    Clock, MovementsAndSpoil, PublishAndReads, SearchAndShown, Shown, Spoil, StoreAndChanges, StoreAndWindows, Subject,
-    changes_contract, leases_contract, movements_contract, publish_contract, search_contract, store_contract,
+    Clock, MembersAndSpoil, PublishAndReads, SearchAndShown, Shown, Spoil, StoreAndChanges, StoreAndWindows, Subject,
+    changes_contract, leases_contract, members_contract, publish_contract, search_contract, store_contract,
     windows_contract,
 };
 use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports::Unavailable;
-use doorbuster_runtime::ports::movements::{Assignment, Movements};
+use doorbuster_runtime::ports::group::{Assignment, Group};
 use doorbuster_runtime::ports::publish::Publish;
 use doorbuster_runtime::ports::windows::Windows;
 use doorbuster_sim::fault::FaultKind;
@@ -123,43 +122,43 @@ impl Spoiled {
 
 #[async_trait::async_trait]
 impl Spoil for Spoiled {
-    async fn spoil(&self, movement: Movement) {
+    async fn spoil(&self, event: Event) {
         self.strike(1_000);
-        while self.publish.publish_events(vec![Event::SalesMoved(movement)]).await != Outcome::Done(()) {}
+        while self.publish.publish_events(vec![event.clone()]).await != Outcome::Done(()) {}
         self.strike(0);
     }
 }
 
 /// Two workers of the simulated broker, which does what the strikes say, and loses answers.
-fn workers(seed: u64, strikes: &[(FaultKind, u64)]) -> Subject<MovementsAndSpoil> {
+fn workers(seed: u64, strikes: &[(FaultKind, u64)]) -> Subject<MembersAndSpoil> {
     let pipes = Pipes::new(Seed(seed));
     for (kind, permille) in strikes {
         pipes.mounts.broker.act(pipes.env.now(), |broker, _| broker.conditions.strike(*kind, *permille));
     }
     pipes.mounts.broker.trouble(FaultKind::N5, 30);
     let (wired, clock) = (pipes.connect(), Arc::new(PassedClock(pipes.env.clone())));
-    let worker = || pipes.connect().selling(&pipes.env).movements;
+    let worker = || pipes.connect().feed.join("sales", Topic::Sales);
     let spoil = Arc::new(Spoiled { pipes: pipes.clone(), publish: wired.publish.clone() });
-    let port = MovementsAndSpoil { publish: wired.publish, spoil, first: worker(), second: worker() };
+    let port = MembersAndSpoil { publish: wired.publish, spoil, first: worker(), second: worker() };
     Subject { port, clock, keep: Box::new(pipes) }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_partitions_of_sales_keep_their_contract() {
-    movements_contract(async || workers(50, &[])).await;
+    members_contract(async || workers(50, &[])).await;
 }
 
 /// Passes over what it cannot read, and keeps a place wherever it is told to.
-struct Careless(Arc<dyn Movements>);
+struct Careless(Arc<dyn Group<Event>>);
 
 #[async_trait::async_trait]
-impl Movements for Careless {
+impl Group<Event> for Careless {
     async fn assigned(&self, generation: u64) -> Result<Assignment, Unavailable> {
         self.0.assigned(generation).await
     }
 
-    async fn fetch(&self, of: Partition, from: Offset, limit: usize) -> Outcome<Vec<Record<Movement>>, NotAssigned> {
-        let read = |record: &Record<Movement>| matches!(record, Record::Delivered(..));
+    async fn fetch(&self, of: Partition, from: Offset, limit: usize) -> Outcome<Vec<Record<Event>>, NotAssigned> {
+        let read = |record: &Record<Event>| matches!(record, Record::Delivered(..));
         self.0.fetch(of, from, limit).await.map(|records| records.into_iter().filter(read).collect())
     }
 
@@ -175,7 +174,7 @@ impl Movements for Careless {
     }
 }
 
-fn careless(first: bool) -> Subject<MovementsAndSpoil> {
+fn careless(first: bool) -> Subject<MembersAndSpoil> {
     let mut subject = workers(50, &[]);
     let worker = if first { &mut subject.port.first } else { &mut subject.port.second };
     *worker = Arc::new(Careless(worker.clone()));
@@ -185,20 +184,20 @@ fn careless(first: bool) -> Subject<MovementsAndSpoil> {
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "what is no movement is told as such")]
 async fn a_worker_that_passes_over_what_it_cannot_read_is_found_out() {
-    movements_contract(async || careless(true)).await;
+    members_contract(async || careless(true)).await;
 }
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "keeps no place in it")]
 async fn a_worker_that_keeps_places_in_anothers_partition_is_found_out() {
-    movements_contract(async || careless(false)).await;
+    members_contract(async || careless(false)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn partitions_of_sales_in_trouble_keep_their_contract() {
     use FaultKind::{K1, K2, K5};
     for kind in [K1, K2, K5] {
-        movements_contract(async || workers(51, &[(kind, 200)])).await;
+        members_contract(async || workers(51, &[(kind, 200)])).await;
     }
 }
 

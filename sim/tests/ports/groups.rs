@@ -8,13 +8,14 @@ use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_runtime::drive::spawn;
 use doorbuster_runtime::ports::feed::Feed;
-use doorbuster_runtime::ports::intents::Intents;
+use doorbuster_runtime::ports::group::{Assignment, Group};
 use doorbuster_sim::fault::FaultKind;
 use doorbuster_sim::seed::Seed;
-use doorbuster_sim::services::broker::group::Group;
+use doorbuster_sim::services::broker::group;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 
 const EVENTS: u64 = 40;
 const PAGE: usize = 7;
@@ -34,20 +35,48 @@ fn settled(number: u64) -> Event {
     }
 }
 
-/// Reads and commits for ever, as a role does.
+/// Reads and commits for ever, as a role does: what is assigned, from the place that comes with it.
 async fn read(feed: Arc<dyn Feed>, seen: Arc<Mutex<Vec<Event>>>) {
-    let mut next = feed.committed("reaper", Topic::Timeouts).await.expect("a group is joined at once");
+    let member = feed.join("reaper", Topic::Timeouts);
+    let (assigned, mut news) = watch::channel(Assignment::default());
+    spawn(attend(member.clone(), assigned));
     loop {
-        let page = feed.fetch("reaper", Topic::Timeouts, next, PAGE).await.expect("a fetch waits");
-        next = page.last().map_or(next, |(offset, _)| offset.next());
-        seen.lock().expect("no holder panics").extend(page.into_iter().map(|(_, event)| event));
-        // A commit that is not heard of is asked again with the next page.
-        let _ = feed.commit("reaper", Topic::Timeouts, next).await;
+        let mut own = news.borrow_and_update().clone();
+        while !news.has_changed().expect("attendance goes on") {
+            for (partition, next) in &mut own.partitions {
+                read_page(member.as_ref(), *partition, next, &seen).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
+async fn attend(member: Arc<dyn Group<Event>>, assigned: watch::Sender<Assignment>) {
+    loop {
+        let generation = assigned.borrow().generation;
+        match member.assigned(generation).await {
+            Ok(next) if next.generation != generation => assigned.send_modify(|own| *own = next),
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+async fn read_page(member: &dyn Group<Event>, partition: Partition, next: &mut Offset, seen: &Mutex<Vec<Event>>) {
+    let Outcome::Done(page) = member.fetch(partition, *next, PAGE).await else { return };
+    for record in page {
+        *next = record.offset().next();
+        match record {
+            Record::Delivered(_, event) => seen.lock().expect("no holder panics").push(event),
+            Record::Undecodable(offset) => while member.set_aside(partition, offset).await == Outcome::Unknown {},
+        }
+    }
+    // A commit that is not heard of is asked again with the next page.
+    let _ = member.commit(partition, *next).await;
+}
+
 /// Waits until the group has done everything.
-async fn until_done(pipes: &Pipes, group: Group, records: u64) {
+async fn until_done(pipes: &Pipes, group: group::Group, records: u64) {
     for _ in 0..300 {
         let aside = pipes.mounts.broker.look(|broker| broker.aside.len());
         let kept: u64 = pipes.mounts.broker.look(|broker| {
@@ -83,7 +112,7 @@ async fn two_readers_share_a_topic_and_leave_nothing_behind() {
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     publish(&pipes, 0..EVENTS).await;
-    until_done(&pipes, Group::Reaper, EVENTS).await;
+    until_done(&pipes, group::Group::Reaper, EVENTS).await;
     let each: Vec<BTreeSet<u64>> = seen.iter().map(|own| numbers(&own.lock().expect("no holder panics"))).collect();
     assert!(each.iter().all(|own| !own.is_empty()), "each has a partition: {each:?}");
     assert_eq!(each[0].union(&each[1]).count() as u64, EVENTS);
@@ -99,12 +128,12 @@ async fn partitions_that_move_and_places_that_go_back_repeat_and_lose_nothing() 
     for round in 0..6 {
         publish(&pipes, round * EVENTS..(round + 1) * EVENTS).await;
         pipes.mounts.broker.act(pipes.env.now(), |broker, out| match round % 2 {
-            0 => broker.rebalance(pipes.env.now(), Group::Reaper, out),
-            _ => drop(broker.rewind(pipes.env.now(), Group::Reaper, 10, out)),
+            0 => broker.rebalance(pipes.env.now(), group::Group::Reaper, out),
+            _ => drop(broker.rewind(pipes.env.now(), group::Group::Reaper, 10, out)),
         });
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
-    until_done(&pipes, Group::Reaper, 6 * EVENTS).await;
+    until_done(&pipes, group::Group::Reaper, 6 * EVENTS).await;
     assert_eq!(numbers(&seen.lock().expect("no holder panics")).len() as u64, 6 * EVENTS);
 }
 
@@ -115,7 +144,7 @@ async fn records_that_are_no_records_end_among_the_dead_letters() {
     spawn(read(pipes.connect().feed, seen.clone()));
     pipes.mounts.broker.act(pipes.env.now(), |broker, _| broker.conditions.strike(FaultKind::K11, 500));
     publish(&pipes, 0..EVENTS).await;
-    until_done(&pipes, Group::Reaper, EVENTS).await;
+    until_done(&pipes, group::Group::Reaper, EVENTS).await;
     assert!(pipes.mounts.broker.look(|broker| !broker.aside.is_empty()), "some were struck");
     assert_eq!(numbers(&seen.lock().expect("no holder panics")).len() as u64, EVENTS);
 }
@@ -130,8 +159,8 @@ async fn intents_come_in_order_and_are_committed() {
     let sent: Vec<Intent> = (1..=20).map(|seq| Intent::Entry(shard(), entry(seq))).collect();
     let published = wired.publish.publish_intents(producer, Partition(0), sent.clone()).await;
     assert_eq!(published, Outcome::Done(()));
-    let intents: Arc<dyn Intents> = wired.intents;
-    let (partition, mut next) = intents.assigned().await.expect("they are told at once")[0];
+    let intents = wired.intents;
+    let (partition, mut next) = intents.assigned(0).await.expect("they are told at once").partitions[0];
     let mut read = Vec::new();
     while read.len() < sent.len() {
         let Outcome::Done(page) = intents.fetch(partition, next, PAGE).await else { panic!("nobody refuses") };
@@ -143,5 +172,5 @@ async fn intents_come_in_order_and_are_committed() {
     }
     assert_eq!(read, sent);
     assert_eq!(intents.commit(partition, next).await, Outcome::Done(()));
-    assert_eq!(pipes.mounts.broker.look(|broker| broker.lag(Group::Intake)), 0);
+    assert_eq!(pipes.mounts.broker.look(|broker| broker.lag(group::Group::Intake)), 0);
 }

@@ -8,6 +8,7 @@ use doorbuster_core::database::event::Event;
 use doorbuster_core::database::rows::Phase;
 use doorbuster_core::forwarder::tail::LogPage;
 use doorbuster_core::ids::{Epoch, Nonce, Seq, ServerId, ShardId, SkuId};
+use doorbuster_core::inbox::Partition;
 use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
 use doorbuster_core::ledger::epoch::{LadderCommand, LadderStep, Rung};
 use doorbuster_core::ledger::shard::{Fence, Fenced};
@@ -21,11 +22,13 @@ use doorbuster_redis::directory::StoreDirectory;
 use doorbuster_redis::ledger::RedisLedger;
 use doorbuster_redis::servers::Servers;
 use doorbuster_runtime::env::SharedEnv;
+use doorbuster_runtime::ports::drain::DrainedByForwarder;
 use doorbuster_runtime::ports::shard_log::ShardLog;
 use doorbuster_runtime::roles::{self, Ports};
 use doorbuster_runtime::telemetry::Telemetry;
 use doorbuster_sim::fault::FaultKind;
 use doorbuster_sim::seed::Seed;
+use doorbuster_sim::services::broker::PARTITIONS;
 use doorbuster_sim::services::broker::log::{Payload, TopicId};
 use doorbuster_sim::services::database::Database;
 use doorbuster_sim::worlds::wire::ports::Wired;
@@ -95,6 +98,7 @@ fn ports(env: &SharedEnv, wired: &Wired) -> Ports {
         store: wired.store.clone(),
         ledger: Arc::new(RedisLedger::new(servers.clone(), directory.clone())),
         intents: wired.intents.clone(),
+        drain: Arc::new(DrainedByForwarder),
         feed: wired.feed.clone(),
         delay: Arc::new(RedisDelayQueue::new(servers, directory)),
         provider: wired.provider.clone(),
@@ -215,7 +219,7 @@ fn forward(seed: Seed) -> (Vec<u64>, Duration) {
         _ => {}
     };
     run(&mut sim, trouble, || *log.acked.lock().expect("no holder panics") == Seq(ENTRIES));
-    let partition = doorbuster_sim::worlds::wire::ports::partition_of(shard);
+    let partition = Partition::of_shard(shard, PARTITIONS);
     let told = mounts.broker.look(|broker| {
         let records = broker.log(TopicId::Intents, partition).expect("it has records").records();
         let seq = |payload: &Payload| match payload {

@@ -8,9 +8,13 @@ use super::writer::Visible;
 use crate::wait::{Waited, until};
 use async_trait::async_trait;
 use doorbuster_core::database::event::{Event, Topic};
+use doorbuster_core::inbox::{NotAssigned, Record};
+use doorbuster_core::outcome::Outcome;
 use doorbuster_runtime::ports::feed::Feed;
-use doorbuster_runtime::ports::{Offset, Unavailable};
+use doorbuster_runtime::ports::group::{Assignment, Group};
+use doorbuster_runtime::ports::{Offset, Partition, Unavailable};
 use fjall::Readable;
+use std::sync::Arc;
 
 /// Events of a topic without readers that are kept for whoever looks: a few minutes of a burst.
 const UNREAD_KEPT: u64 = 100_000;
@@ -51,7 +55,15 @@ impl RowsFeed {
         Ok(())
     }
 
-    fn read(&self, topic: Topic, from: Offset, limit: usize) -> Result<Vec<(Offset, Event)>, read::ReadError> {
+    /// Up to `limit` events of a topic at or behind a place.
+    ///
+    /// # Errors
+    /// The rows are damaged, or their disk fails: nothing is known of the events then.
+    pub fn read(&self, topic: Topic, from: Offset, limit: usize) -> Result<Vec<(Offset, Event)>, Unavailable> {
+        self.scan(topic, from, limit).map_err(unavailable)
+    }
+
+    fn scan(&self, topic: Topic, from: Offset, limit: usize) -> Result<Vec<(Offset, Event)>, read::ReadError> {
         let Visible { ends, snapshot } = self.store.visible.borrow().clone();
         let end = ends.of(topic);
         let outbox = &self.store.shelf.outbox;
@@ -78,29 +90,50 @@ impl RowsFeed {
     }
 }
 
-#[async_trait]
 impl Feed for RowsFeed {
-    async fn committed(&self, group: &'static str, topic: Topic) -> Result<Offset, Unavailable> {
-        Ok(Offset(self.store.number(&key::offset(group, topic))?.max(1)))
+    fn join(&self, group: &'static str, topic: Topic) -> Arc<dyn Group<Event>> {
+        Arc::new(RowsGroup { feed: self.clone(), group, topic })
+    }
+}
+
+/// The one member of a group, in the one process that there is; a topic is one partition.
+struct RowsGroup {
+    feed: RowsFeed,
+    group: &'static str,
+    topic: Topic,
+}
+
+#[async_trait]
+impl Group<Event> for RowsGroup {
+    async fn assigned(&self, generation: u64) -> Result<Assignment, Unavailable> {
+        let from = self.feed.store.number(&key::offset(self.group, self.topic))?.max(1);
+        Ok(Assignment::alone(generation, Offset(from)).await)
     }
 
-    async fn fetch(
-        &self,
-        _group: &'static str,
-        topic: Topic,
-        from: Offset,
-        limit: usize,
-    ) -> Result<Vec<(Offset, Event)>, Unavailable> {
-        let mut visible = self.store.visible.clone();
-        let waited = until(visible.wait_for(|visible| visible.ends.of(topic) > from.0)).await;
+    async fn fetch(&self, _: Partition, from: Offset, limit: usize) -> Outcome<Vec<Record<Event>>, NotAssigned> {
+        let mut visible = self.feed.store.visible.clone();
+        let waited = until(visible.wait_for(|visible| visible.ends.of(self.topic) > from.0)).await;
         match waited {
-            Waited::Ready => self.read(topic, from, limit).map_err(unavailable),
-            Waited::TimedOut => Ok(Vec::new()),
-            Waited::Ended => Err(unavailable("the rows' writer has stopped")),
+            Waited::Ready => match self.feed.read(self.topic, from, limit) {
+                Ok(found) => Outcome::Done(found.into_iter().map(|(at, event)| Record::Delivered(at, event)).collect()),
+                Err(unavailable) => {
+                    tracing::error!(topic = self.topic.name(), %unavailable, "the outbox cannot be read");
+                    Outcome::Unknown
+                }
+            },
+            Waited::TimedOut => Outcome::Done(Vec::new()),
+            // The rows' writer has stopped.
+            Waited::Ended => Outcome::Unknown,
         }
     }
 
-    async fn commit(&self, group: &'static str, topic: Topic, next: Offset) -> Result<(), Unavailable> {
-        self.store.advance(key::offset(group, topic), next.0).await
+    async fn commit(&self, _: Partition, next: Offset) -> Outcome<(), NotAssigned> {
+        let advanced = self.feed.store.advance(key::offset(self.group, self.topic), next.0).await;
+        advanced.map_or(Outcome::Unknown, Outcome::Done)
+    }
+
+    async fn set_aside(&self, _: Partition, _: Offset) -> Outcome<(), NotAssigned> {
+        // It is an event, of a topic that is not its own: it stays in the outbox, and the log tells where.
+        Outcome::Done(())
     }
 }

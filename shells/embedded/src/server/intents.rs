@@ -11,7 +11,8 @@ use doorbuster_core::ids::{Epoch, Seq, ShardId};
 use doorbuster_core::inbox::{NotAssigned, Record};
 use doorbuster_core::ledger::entry::Intent;
 use doorbuster_core::outcome::Outcome;
-use doorbuster_runtime::ports::intents::Intents;
+use doorbuster_runtime::ports::drain::Drain;
+use doorbuster_runtime::ports::group::{Assignment, Group};
 use doorbuster_runtime::ports::{Offset, Partition, Unavailable};
 use tokio::sync::{mpsc, watch};
 
@@ -72,9 +73,9 @@ pub fn read_intents(reader: &LogReader, from: Offset, limit: usize) -> Result<Ve
 }
 
 #[async_trait]
-impl Intents for LogIntents {
-    async fn assigned(&self) -> Result<Vec<(Partition, Offset)>, Unavailable> {
-        Ok(vec![(Partition(0), Offset(self.store.intents_offset()? + 1))])
+impl Group<Intent> for LogIntents {
+    async fn assigned(&self, generation: u64) -> Result<Assignment, Unavailable> {
+        Ok(Assignment::alone(generation, Offset(self.store.intents_offset()? + 1)).await)
     }
 
     async fn fetch(
@@ -106,7 +107,10 @@ impl Intents for LogIntents {
         tracing::error!(offset = offset.0, ?bytes, "a record of the log is no intent: it is kept with the rows");
         self.store.put_dead_letter(offset.0, bytes).await.map_or(Outcome::Unknown, Outcome::Done)
     }
+}
 
+#[async_trait]
+impl Drain for LogIntents {
     async fn drain(&self, shard: ShardId, epoch: Epoch, _last: Option<Seq>) -> Outcome<(), Unavailable> {
         // What the memory wrote is in this log already: only the seal is missing.
         match ask(&self.calls, |answer| Call::AppendSeal(shard, epoch, answer)).await {

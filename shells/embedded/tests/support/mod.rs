@@ -15,7 +15,8 @@ use doorbuster_embedded::server::{LogIntents, MemoryDelayQueue, ShardServer};
 use doorbuster_runtime::contract::clock::SteppedEnv;
 use doorbuster_runtime::contract::{NewWorld, Start, Subject, World};
 use doorbuster_runtime::env::SharedEnv;
-use doorbuster_runtime::ports::intents::Intents;
+use doorbuster_runtime::ports::drain::Drain;
+use doorbuster_runtime::ports::group::Group;
 use doorbuster_runtime::ports::store::Store;
 use doorbuster_runtime::ports::{Offset, Partition};
 use doorbuster_runtime::telemetry::Telemetry;
@@ -138,7 +139,7 @@ pub fn sell(path: &Path, count: usize) {
                 store.apply(Command::Order(order)).await;
             }
         }
-        let last = embedded.intents.assigned().await.expect("one partition")[0].1;
+        let last = embedded.intents.assigned(0).await.expect("one partition").partitions[0].1;
         embedded.intents.commit(Partition(0), Offset(last.0 + count as u64)).await;
     });
 }

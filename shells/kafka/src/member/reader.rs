@@ -1,7 +1,7 @@
-//! The thread of one member: it polls the client, and moves what comes into the rows.
+//! The thread of one member: it polls the client, and moves what comes into its state.
 
 use super::context::MemberContext;
-use super::row::{Rows, Unreadable};
+use super::row::Unreadable;
 use super::{Commit, Shared};
 use crate::letter::{Letter, place};
 use doorbuster_core::inbox::NotAssigned;
@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Longest wait for a record; what is asked for meanwhile (a commit, a seek, room in a row, the end) waits for so long.
+/// Longest wait for a record; what is asked for meanwhile (a commit, a seek, room, the end) waits for so long.
 const POLL: Duration = Duration::from_millis(10);
-/// Records between two looks at the state: rows are overfull by no more than this.
+/// Records between two looks at the state: a partition is overfull by no more than this.
 const BATCH_MAX: usize = 256;
 /// Longest wait for a seek; it is tried again.
 const SEEK: Duration = Duration::from_millis(1_000);
@@ -38,10 +38,10 @@ pub(super) fn run<T: Clone + Send + 'static>(consumer: &Client<T>, shared: &Arc<
     }
 }
 
-/// Subscribes. Whoever hears of assignments must go on asking for them: a worker that hangs gives its partitions away.
+/// Subscribes. A role must go on asking for its assignment: one that hangs gives its partitions away.
 fn attend<T: Clone + Send + 'static>(consumer: &Client<T>, shared: &Shared<T>, is_subscribed: bool) -> bool {
     let silent_micros = shared.env.now().mono.0.saturating_sub(shared.asked.load(Ordering::SeqCst));
-    let is_wanted = shared.rows != Rows::Exact || silent_micros <= 1_000 * shared.config.session_ms;
+    let is_wanted = silent_micros <= 1_000 * shared.config.session_ms;
     if is_wanted == is_subscribed {
         return is_subscribed;
     }
@@ -92,33 +92,34 @@ fn commit<T: Clone + Send + 'static>(consumer: &Client<T>, shared: &Shared<T>) {
     }
     let mut furthest: BTreeMap<u32, u64> = BTreeMap::new();
     let mut planned = Vec::new();
-    for Commit { row, next, answer } in asked {
-        let places =
-            shared.with(|state| (state.owns(row) || shared.rows != Rows::Exact).then(|| state.places(row, next)));
-        let Some((next, places)) = places else {
-            let _ = answer.send(Outcome::Refused(NotAssigned));
-            continue;
-        };
-        // One whose asker has given up may stand beside a later one.
-        for (partition, place) in &places {
-            let known = furthest.entry(*partition).or_insert(*place);
-            *known = (*known).max(*place);
+    for Commit { partition, next, answer } in asked {
+        match shared.with(|state| state.is_news(partition, next)) {
+            // Nobody may wait any more.
+            None => drop(answer.send(Outcome::Refused(NotAssigned))),
+            Some(false) => drop(answer.send(Outcome::Done(()))),
+            Some(true) => {
+                // One whose asker has given up may stand beside a later one.
+                let known = furthest.entry(partition).or_insert(next);
+                *known = (*known).max(next);
+                planned.push((partition, next, answer));
+            }
         }
-        planned.push((row, next, places, answer));
+    }
+    if furthest.is_empty() {
+        return;
     }
     let mut list = TopicPartitionList::new();
     for (partition, place) in &furthest {
         let offset = Offset::Offset(*place as i64);
         list.add_partition_offset(&shared.topic, *partition as i32, offset).expect("an offset can be committed");
     }
-    // Without places everything is kept already, or is others' business now.
-    let kept = if furthest.is_empty() { Ok(()) } else { consumer.commit(&list, CommitMode::Sync) };
+    let kept = consumer.commit(&list, CommitMode::Sync);
     if let Err(error) = &kept {
         tracing::warn!(%error, group = shared.group, topic = shared.topic, "places are not kept");
     }
-    for (row, next, places, answer) in planned {
+    for (partition, next, answer) in planned {
         if kept.is_ok() {
-            shared.with(|state| state.keep(row, next, &places));
+            shared.with(|state| state.keep(partition, next));
         }
         // Kept or not, if it failed; and nobody may wait any more.
         let _ = answer.send(if kept.is_ok() { Outcome::Done(()) } else { Outcome::Unknown });
@@ -136,7 +137,7 @@ fn seek<T: Clone + Send + 'static>(consumer: &Client<T>, shared: &Shared<T>) {
     }
 }
 
-/// Pauses partitions whose row is full, and goes on with those that have room again.
+/// Pauses partitions that are full, and goes on with those that have room again.
 fn regulate<T: Clone + Send + 'static>(consumer: &Client<T>, shared: &Shared<T>, paused: &mut BTreeSet<u32>) {
     let (owned, full) = shared.with(|state| {
         let owned = state.partitions();

@@ -11,17 +11,19 @@ use doorbuster_core::outcome::Outcome;
 use doorbuster_embedded::data::{DataDirectory, OpenDataError};
 use doorbuster_embedded::rows::{RowsFeed, RowsStore};
 use doorbuster_embedded::server::{LogIntents, ShardServer};
-use doorbuster_kafka::intents::KafkaIntents;
-use doorbuster_kafka::partition::of_shard;
+use doorbuster_kafka::feed::KafkaFeed;
+use doorbuster_kafka::group::KafkaGroup;
 use doorbuster_kafka::publish::KafkaPublish;
 use doorbuster_runtime::env::SystemEnv;
+use doorbuster_runtime::ports::drain::Drain;
 use doorbuster_runtime::ports::feed::Feed;
-use doorbuster_runtime::ports::intents::Intents;
+use doorbuster_runtime::ports::group::{Assignment, Group};
 use doorbuster_runtime::ports::publish::Publish;
 use doorbuster_runtime::ports::{Offset, Partition, Unavailable};
 use doorbuster_runtime::telemetry::Telemetry;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -58,7 +60,7 @@ impl Source {
 
 /// The topic's intents, with a forwarder in front.
 pub struct Forwarded {
-    pub intents: KafkaIntents,
+    pub intents: KafkaGroup<Intent>,
     pub publish: KafkaPublish,
     pub log: LogIntents,
     pub partitions: u32,
@@ -67,7 +69,7 @@ pub struct Forwarded {
 
 impl Forwarded {
     pub fn new(
-        intents: KafkaIntents,
+        intents: KafkaGroup<Intent>,
         publish: KafkaPublish,
         log: LogIntents,
         from: Offset,
@@ -86,7 +88,7 @@ impl Forwarded {
             let mut pages: BTreeMap<Partition, Vec<Intent>> = BTreeMap::new();
             for record in records {
                 let Record::Delivered(_, intent) = record else { panic!("the log holds intents") };
-                pages.entry(of_shard(intent.shard(), self.partitions)).or_default().push(intent);
+                pages.entry(Partition::of_shard(intent.shard(), self.partitions)).or_default().push(intent);
             }
             for (partition, intents) in pages {
                 self.append(&mut place.1, partition, intents).await;
@@ -110,9 +112,9 @@ impl Forwarded {
 }
 
 #[async_trait]
-impl Intents for Forwarded {
-    async fn assigned(&self) -> Result<Vec<(Partition, Offset)>, Unavailable> {
-        self.intents.assigned().await
+impl Group<Intent> for Forwarded {
+    async fn assigned(&self, generation: u64) -> Result<Assignment, Unavailable> {
+        self.intents.assigned(generation).await
     }
 
     async fn fetch(
@@ -132,7 +134,10 @@ impl Intents for Forwarded {
     async fn set_aside(&self, partition: Partition, offset: Offset) -> Outcome<(), NotAssigned> {
         self.intents.set_aside(partition, offset).await
     }
+}
 
+#[async_trait]
+impl Drain for Forwarded {
     async fn drain(&self, shard: ShardId, epoch: Epoch, last: Option<Seq>) -> Outcome<(), Unavailable> {
         let drained = self.log.drain(shard, epoch, last).await;
         self.forward().await;
@@ -141,20 +146,20 @@ impl Intents for Forwarded {
 }
 
 /// The topics of events, with a relay in front.
-pub struct Relayed<F> {
-    pub feed: F,
-    pub publish: KafkaPublish,
+#[derive(Clone)]
+pub struct Relayed {
+    pub feed: Arc<KafkaFeed>,
+    pub publish: Arc<KafkaPublish>,
     pub outbox: RowsFeed,
-    pub places: Mutex<BTreeMap<Topic, Offset>>,
+    pub places: Arc<Mutex<BTreeMap<Topic, Offset>>>,
 }
 
-impl<F: Feed> Relayed<F> {
+impl Relayed {
     async fn relay(&self, topic: Topic) {
         let mut places = self.places.lock().await;
         let place = places.entry(topic).or_insert(Offset(1));
         loop {
-            let fetching = tokio::time::timeout(LOOK, self.outbox.fetch("relay", topic, *place, PAGE)).await;
-            let Ok(Ok(events)) = fetching else { return };
+            let events = self.outbox.read(topic, *place, PAGE).expect("the outbox can be read");
             let Some(next) = events.last().map(|(offset, _)| offset.next()) else { return };
             let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
             while self.publish.publish_events(events.clone()).await != Outcome::Done(()) {}
@@ -163,24 +168,40 @@ impl<F: Feed> Relayed<F> {
     }
 }
 
+impl Feed for Relayed {
+    fn join(&self, group: &'static str, topic: Topic) -> Arc<dyn Group<Event>> {
+        Arc::new(Joined { relayed: self.clone(), topic, group: self.feed.join(group, topic) })
+    }
+}
+
+/// A member before whose fetches everything is relayed.
+struct Joined {
+    relayed: Relayed,
+    topic: Topic,
+    group: Arc<dyn Group<Event>>,
+}
+
 #[async_trait]
-impl<F: Feed> Feed for Relayed<F> {
-    async fn committed(&self, group: &'static str, topic: Topic) -> Result<Offset, Unavailable> {
-        self.feed.committed(group, topic).await
+impl Group<Event> for Joined {
+    async fn assigned(&self, generation: u64) -> Result<Assignment, Unavailable> {
+        self.group.assigned(generation).await
     }
 
     async fn fetch(
         &self,
-        group: &'static str,
-        topic: Topic,
+        partition: Partition,
         from: Offset,
         limit: usize,
-    ) -> Result<Vec<(Offset, Event)>, Unavailable> {
-        self.relay(topic).await;
-        self.feed.fetch(group, topic, from, limit).await
+    ) -> Outcome<Vec<Record<Event>>, NotAssigned> {
+        self.relayed.relay(self.topic).await;
+        self.group.fetch(partition, from, limit).await
     }
 
-    async fn commit(&self, group: &'static str, topic: Topic, next: Offset) -> Result<(), Unavailable> {
-        self.feed.commit(group, topic, next).await
+    async fn commit(&self, partition: Partition, next: Offset) -> Outcome<(), NotAssigned> {
+        self.group.commit(partition, next).await
+    }
+
+    async fn set_aside(&self, partition: Partition, offset: Offset) -> Outcome<(), NotAssigned> {
+        self.group.set_aside(partition, offset).await
     }
 }

@@ -1,16 +1,15 @@
 //! The contract of the topics as they are written, read back as their groups read them.
 
-use super::Subject;
 use super::world::{World, certain, sku};
+use super::{Subject, group};
+use crate::ports::Partition;
 use crate::ports::feed::Feed;
-use crate::ports::intents::Intents;
+use crate::ports::group::Group;
 use crate::ports::publish::Publish;
-use crate::ports::{Offset, Partition};
 use crate::roles::reaper::READER;
 use doorbuster_core::database::event::Event;
 use doorbuster_core::forwarder::{Producer, ProducerFenced};
 use doorbuster_core::ids::{Epoch, Seq, Version};
-use doorbuster_core::inbox::Record;
 use doorbuster_core::ledger::entry::{Entry, EntryKind, Intent};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::time::Wall;
@@ -21,13 +20,11 @@ pub struct PublishAndReads {
     /// Writes.
     pub publish: Arc<dyn Publish>,
     /// Reads intents.
-    pub intents: Arc<dyn Intents>,
+    pub intents: Arc<dyn Group<Intent>>,
     /// Reads events.
     pub feed: Arc<dyn Feed>,
 }
 
-/// Fetches in a row that find nothing, after which a topic counts as read to its end.
-const EMPTY_MAX: usize = 6;
 /// Where the suite's intents go.
 const PARTITION: Partition = Partition(0);
 /// Subjects of the suite's events, and versions of each.
@@ -82,21 +79,10 @@ async fn publish(
 
 /// Everything in the suite's partition, from its beginning.
 async fn read_intents(port: &PublishAndReads) -> Vec<Intent> {
-    let assigned = port.intents.assigned().await.expect("the log can be read");
-    let (_, mut next) = *assigned.iter().find(|(of, _)| *of == PARTITION).expect("there is only this consumer");
-    let (mut found, mut empty) = (Vec::new(), 0);
-    while empty < EMPTY_MAX {
-        let page = certain(async || port.intents.fetch(PARTITION, next, 7).await).await.expect("it is this consumer's");
-        empty = if page.is_empty() { empty + 1 } else { 0 };
-        for record in page {
-            next = record.offset().next();
-            match record {
-                Record::Delivered(_, intent) => found.push(intent),
-                Record::Undecodable(offset) => panic!("the record at {} is no intent", offset.0),
-            }
-        }
-    }
-    found
+    let mut places = group::places(port.intents.as_ref()).await;
+    places.retain(|(partition, _)| *partition == PARTITION);
+    let placed = group::read_from(port.intents.as_ref(), &places, 7).await;
+    placed.into_iter().map(|(_, _, intent)| intent).collect()
 }
 
 /// Without repetitions of what stands there already.
@@ -158,13 +144,6 @@ async fn events_of_one_subject_keep_their_order(port: &PublishAndReads) {
 }
 
 async fn read_events(port: &PublishAndReads) -> Vec<Event> {
-    let mut next: Offset = port.feed.committed(READER.group, READER.topic).await.expect("the feed can be read");
-    let (mut found, mut empty) = (Vec::new(), 0);
-    while empty < EMPTY_MAX {
-        let page = port.feed.fetch(READER.group, READER.topic, next, 7).await.expect("the feed can be read");
-        empty = if page.is_empty() { empty + 1 } else { 0 };
-        next = page.last().map_or(next, |(offset, _)| offset.next());
-        found.extend(page.into_iter().map(|(_, event)| event));
-    }
-    found
+    let member = port.feed.join(READER.group, READER.topic);
+    group::read_all(member.as_ref()).await.into_iter().map(|(_, _, event)| event).collect()
 }

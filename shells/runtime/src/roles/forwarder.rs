@@ -24,19 +24,17 @@ pub struct Forwarding {
     pub leases: Arc<dyn Leases>,
     /// The topics.
     pub publish: Arc<dyn Publish>,
-    /// How many partitions `intents` has.
+    /// How many partitions `intents` has: the same number for ever, for a shard's entries stand in one of them.
     pub partitions: u32,
-    /// Which of them a shard's entries go to: the same one for ever.
-    pub partition_of: fn(ShardId) -> Partition,
 }
 
 /// Starts a forwarder for each partition, and tells it of its shards, now and whenever one appears.
 pub fn start(ports: &Ports, forwarding: &Forwarding, stop: &Stop) {
     let of = |partition| (partition, start_one(ports, forwarding, stop, partition));
     let forwarders: BTreeMap<_, _> = (0..forwarding.partitions).map(Partition).map(of).collect();
-    let partition_of = forwarding.partition_of;
+    let partitions = forwarding.partitions;
     shards::follow(ports, stop, move |shard| {
-        let events = forwarders.get(&partition_of(shard)).expect("a shard's partition is one of the topic's").clone();
+        let events = forwarders[&Partition::of_shard(shard, partitions)].clone();
         // Told once, so it waits for room; a forwarder that has ended needs no shard.
         spawn(async move { events.send(Event::ShardFound(shard)).await });
     });

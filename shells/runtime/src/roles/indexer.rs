@@ -1,13 +1,12 @@
 //! The indexer, wired: changes of products and of their sales, to the search index.
 
 use super::Ports;
-use super::follower::Reader;
+use super::member::{Member, Reader};
 use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
-use crate::ports::Unavailable;
 use crate::ports::search::SearchIndex;
 use crate::ports::windows::Windows;
 use crate::telemetry::Metric;
-use doorbuster_core::database::event::Topic;
+use doorbuster_core::database::event::{Event as Told, Topic};
 use doorbuster_core::search::indexer::{Effect, Event, Indexer, mark_of};
 use doorbuster_core::time::Now;
 use std::sync::Arc;
@@ -25,30 +24,27 @@ pub struct Indexing {
 }
 
 /// Starts the indexer of what changes in the catalogue.
-///
-/// # Errors
-/// Its place in the topic cannot be read now.
-pub async fn start(ports: &Ports, indexing: &Indexing, stop: &Stop) -> Result<(), Unavailable> {
+pub fn start(ports: &Ports, indexing: &Indexing, stop: &Stop) {
     let (events, received) = inbox();
-    let assigned = Event::Inbox(READER.assigned(ports).await?);
-    events.send(assigned).await.map_err(|_| Unavailable("the indexer stopped at its start".to_owned()))?;
-    let performer = Arc::new(IndexerPerformer { ports: ports.clone(), indexing: indexing.clone() });
+    let member = READER.join(ports);
+    spawn(member.clone().attend(stop.clone(), events.clone(), Event::Inbox));
+    let performer = Arc::new(IndexerPerformer { ports: ports.clone(), member, indexing: indexing.clone() });
     let machine = Indexer::new(ports.env.entropy());
     spawn(drive(machine, performer, ports.env.clone(), stop.clone(), (events, received), |_| Event::Woken));
-    Ok(())
 }
 
 struct IndexerPerformer {
     ports: Ports,
+    member: Member<Told>,
     indexing: Indexing,
 }
 
 impl Perform<Indexer> for IndexerPerformer {
     fn perform(&self, _: Now, effect: Effect) -> Option<Performed<Event>> {
-        let (ports, indexing) = (self.ports.clone(), self.indexing.clone());
+        let (member, indexing) = (self.member.clone(), self.indexing.clone());
         match effect {
             Effect::Inbox(effect) => Some(Box::pin(async move {
-                Some(Event::Inbox(READER.perform(&ports, effect, |event| Some(mark_of(&event))).await))
+                Some(Event::Inbox(member.perform(effect, |event| Some(mark_of(&event))).await))
             })),
             Effect::Read { ticket, products } => Some(Box::pin(async move {
                 Some(Event::Read { ticket, documents: indexing.windows.documents(products).await.ok() })
@@ -58,7 +54,7 @@ impl Perform<Indexer> for IndexerPerformer {
             })),
             Effect::ReportRejected(product) => {
                 tracing::error!(%product, "search will never take this product");
-                ports.telemetry.add(Metric::Alarms, 1);
+                self.ports.telemetry.add(Metric::Alarms, 1);
                 None
             }
         }

@@ -1,12 +1,11 @@
 //! The invalidator, wired: changes of products, to the shared cache and to whoever listens.
 
 use super::Ports;
-use super::follower::Reader;
+use super::member::{Member, Reader};
 use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
-use crate::ports::Unavailable;
 use crate::ports::cache::SharedCache;
 use doorbuster_core::cache::invalidator::{Effect, Event, Invalidator, Unreachable, mark_of};
-use doorbuster_core::database::event::Topic;
+use doorbuster_core::database::event::{Event as Told, Topic};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::time::Now;
 use std::sync::Arc;
@@ -15,30 +14,26 @@ use std::sync::Arc;
 pub const READER: Reader = Reader { group: "invalidator", topic: Topic::Catalog };
 
 /// Starts the invalidator of what changes in the catalogue.
-///
-/// # Errors
-/// Its place in the topic cannot be read now.
-pub async fn start(ports: &Ports, shared: &Arc<dyn SharedCache>, stop: &Stop) -> Result<(), Unavailable> {
+pub fn start(ports: &Ports, shared: &Arc<dyn SharedCache>, stop: &Stop) {
     let (events, received) = inbox();
-    let assigned = Event::Inbox(READER.assigned(ports).await?);
-    events.send(assigned).await.map_err(|_| Unavailable("the invalidator stopped at its start".to_owned()))?;
-    let performer = Arc::new(InvalidatorPerformer { ports: ports.clone(), shared: shared.clone() });
+    let member = READER.join(ports);
+    spawn(member.clone().attend(stop.clone(), events.clone(), Event::Inbox));
+    let performer = Arc::new(InvalidatorPerformer { member, shared: shared.clone() });
     let machine = Invalidator::new(ports.env.entropy());
     spawn(drive(machine, performer, ports.env.clone(), stop.clone(), (events, received), |_| Event::Woken));
-    Ok(())
 }
 
 struct InvalidatorPerformer {
-    ports: Ports,
+    member: Member<Told>,
     shared: Arc<dyn SharedCache>,
 }
 
 impl Perform<Invalidator> for InvalidatorPerformer {
     fn perform(&self, _: Now, effect: Effect) -> Option<Performed<Event>> {
-        let (ports, shared) = (self.ports.clone(), self.shared.clone());
+        let (member, shared) = (self.member.clone(), self.shared.clone());
         match effect {
             Effect::Inbox(effect) => Some(Box::pin(async move {
-                Some(Event::Inbox(READER.perform(&ports, effect, |event| Some(mark_of(&event))).await))
+                Some(Event::Inbox(member.perform(effect, |event| Some(mark_of(&event))).await))
             })),
             Effect::Floor { ticket, floors } => Some(Box::pin(async move {
                 let outcome = match shared.floor(floors).await {

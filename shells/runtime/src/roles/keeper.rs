@@ -73,7 +73,7 @@ async fn answer(shard: ShardId, ports: &Ports, effect: KeeperEffect) -> Option<K
         }
         KeeperEffect::Drain { ticket, epoch, last } => {
             // Whether the seal stands in the partition, the shard's row will tell.
-            let _ = ports.intents.drain(shard, epoch, last).await;
+            let _ = ports.drain.drain(shard, epoch, last).await;
             KeeperEvent::Drained { ticket }
         }
         KeeperEffect::Load { ticket, fence } => {

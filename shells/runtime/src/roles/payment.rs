@@ -1,13 +1,12 @@
 //! The payment worker, wired: late money and money that must go back.
 
 use super::Ports;
-use super::follower::Reader;
+use super::member::{Member, Reader};
 use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
-use crate::ports::Unavailable;
 use crate::ports::admit::{Admission, Admit};
 use crate::telemetry::Metric;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
-use doorbuster_core::database::event::Topic;
+use doorbuster_core::database::event::{Event, Topic};
 use doorbuster_core::database::rows::PaymentRow;
 use doorbuster_core::ids::{Key, OrderId, PaymentId};
 use doorbuster_core::ledger::page::Acceptance;
@@ -23,24 +22,24 @@ use std::sync::Arc;
 pub const READER: Reader = Reader { group: "payment", topic: Topic::Payments };
 
 /// Starts the worker of payments.
-pub async fn start(ports: &Ports, admit: Arc<dyn Admit>, stop: &Stop) -> Result<(), Unavailable> {
+pub fn start(ports: &Ports, admit: Arc<dyn Admit>, stop: &Stop) {
     let (events, received) = inbox();
-    let assigned = PaymentEvent::Inbox(READER.assigned(ports).await?);
-    events.send(assigned).await.map_err(|_| Unavailable("payments stopped at their start".to_owned()))?;
-    let performer = Arc::new(PaymentPerformer { ports: ports.clone(), admit });
+    let member = READER.join(ports);
+    spawn(member.clone().attend(stop.clone(), events.clone(), PaymentEvent::Inbox));
+    let performer = Arc::new(PaymentPerformer { ports: ports.clone(), member, admit });
     let machine = PaymentWorker::new(ports.env.entropy());
     spawn(drive(machine, performer, ports.env.clone(), stop.clone(), (events, received), |_| PaymentEvent::Tick));
-    Ok(())
 }
 
 struct PaymentPerformer {
     ports: Ports,
+    member: Member<Event>,
     admit: Arc<dyn Admit>,
 }
 
 impl Perform<PaymentWorker> for PaymentPerformer {
     fn perform(&self, _: Now, effect: PaymentEffect) -> Option<Performed<PaymentEvent>> {
-        let (ports, admit) = (self.ports.clone(), self.admit.clone());
+        let (ports, member, admit) = (self.ports.clone(), self.member.clone(), self.admit.clone());
         match effect {
             PaymentEffect::ReserveLate { ticket, payment, order, key } => Some(Box::pin(async move {
                 let outcome = reserve_late(&ports, admit.as_ref(), payment, (order, key)).await;
@@ -72,7 +71,7 @@ impl Perform<PaymentWorker> for PaymentPerformer {
                 None
             }
             PaymentEffect::Inbox(effect) => {
-                Some(Box::pin(async move { Some(PaymentEvent::Inbox(READER.perform(&ports, effect, Some).await)) }))
+                Some(Box::pin(async move { Some(PaymentEvent::Inbox(member.perform(effect, Some).await)) }))
             }
         }
     }

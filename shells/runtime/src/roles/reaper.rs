@@ -1,7 +1,7 @@
 //! The reaper, wired: ends of pay windows, through the delay queue, into the database.
 
 use super::Ports;
-use super::follower::Reader;
+use super::member::{Member, Reader};
 use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
 use crate::ports::Unavailable;
 use crate::telemetry::Metric;
@@ -21,30 +21,30 @@ use std::sync::Arc;
 pub const READER: Reader = Reader { group: "reaper", topic: Topic::Timeouts };
 
 /// Starts a reaper over the timeouts topic.
-pub async fn start(ports: &Ports, stop: &Stop) -> Result<(), Unavailable> {
+pub fn start(ports: &Ports, stop: &Stop) {
     let (events, received) = inbox();
-    let assigned = Event::Inbox(READER.assigned(ports).await?);
-    events.send(assigned).await.map_err(|_| Unavailable("the reaper stopped at its start".to_owned()))?;
-    let performer = Arc::new(ReaperPerformer { ports: ports.clone() });
+    let member = READER.join(ports);
+    spawn(member.clone().attend(stop.clone(), events.clone(), Event::Inbox));
+    let performer = Arc::new(ReaperPerformer { ports: ports.clone(), member });
     let machine = Reaper::new(ports.env.now().mono, ports.env.entropy());
     spawn(drive(machine, performer, ports.env.clone(), stop.clone(), (events, received), |_| Event::Woken));
-    Ok(())
 }
 
 struct ReaperPerformer {
     ports: Ports,
+    member: Member<Outgoing>,
 }
 
 impl Perform<Reaper> for ReaperPerformer {
     fn perform(&self, _: Now, effect: Effect) -> Option<Performed<Event>> {
-        let ports = self.ports.clone();
-        Some(Box::pin(async move { Some(answer(&ports, effect).await) }))
+        let (ports, member) = (self.ports.clone(), self.member.clone());
+        Some(Box::pin(async move { Some(answer(&ports, &member, effect).await) }))
     }
 }
 
-async fn answer(ports: &Ports, effect: Effect) -> Event {
+async fn answer(ports: &Ports, member: &Member<Outgoing>, effect: Effect) -> Event {
     match effect {
-        Effect::Inbox(effect) => Event::Inbox(READER.perform(ports, effect, task).await),
+        Effect::Inbox(effect) => Event::Inbox(member.perform(effect, task).await),
         Effect::Schedule(ticket, _, tasks) => Event::Scheduled(ticket, away(ports.delay.schedule(tasks).await)),
         Effect::Claim { ticket, token, limit, lease_ms } => {
             Event::Claimed(ticket, token, away(ports.delay.claim(token, limit, lease_ms).await))

@@ -1,10 +1,9 @@
 //! The settler, wired: what the outbox sends down to shards.
 
 use super::Ports;
-use super::follower::Reader;
+use super::member::{Member, Reader};
 use crate::drive::{Perform, Performed, Stop, drive, inbox, spawn};
-use crate::ports::Unavailable;
-use doorbuster_core::database::event::Topic;
+use doorbuster_core::database::event::{Event, Topic};
 use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::ShardId;
 use doorbuster_core::outcome::Outcome;
@@ -19,24 +18,24 @@ pub const READER: Reader = Reader { group: "settler", topic: Topic::ShardDown };
 pub type ClearLatch = Arc<dyn Fn(ShardId, Option<doorbuster_core::ids::SkuId>) + Send + Sync>;
 
 /// Starts the settler of what goes down.
-pub async fn start(ports: &Ports, stop: &Stop, clear_latch: ClearLatch) -> Result<(), Unavailable> {
+pub fn start(ports: &Ports, stop: &Stop, clear_latch: ClearLatch) {
     let (events, received) = inbox();
-    let assigned = SettlerEvent::Inbox(READER.assigned(ports).await?);
-    events.send(assigned).await.map_err(|_| Unavailable("the settler stopped at its start".to_owned()))?;
-    let performer = Arc::new(SettlerPerformer { ports: ports.clone(), clear_latch });
+    let member = READER.join(ports);
+    spawn(member.clone().attend(stop.clone(), events.clone(), SettlerEvent::Inbox));
+    let performer = Arc::new(SettlerPerformer { ports: ports.clone(), member, clear_latch });
     let machine = Settler::new(ports.env.entropy());
     spawn(drive(machine, performer, ports.env.clone(), stop.clone(), (events, received), |_| SettlerEvent::Tick));
-    Ok(())
 }
 
 struct SettlerPerformer {
     ports: Ports,
+    member: Member<Event>,
     clear_latch: ClearLatch,
 }
 
 impl Perform<Settler> for SettlerPerformer {
     fn perform(&self, _: Now, effect: SettlerEffect) -> Option<Performed<SettlerEvent>> {
-        let ports = self.ports.clone();
+        let (ports, member) = (self.ports.clone(), self.member.clone());
         match effect {
             SettlerEffect::Settle { ticket, shard, changes } => Some(Box::pin(async move {
                 let outcome = match ports.ledger.settle(shard, changes).await {
@@ -58,9 +57,9 @@ impl Perform<Settler> for SettlerPerformer {
                 (self.clear_latch)(shard, sku);
                 None
             }
-            SettlerEffect::Inbox(effect) => Some(Box::pin(async move {
-                Some(SettlerEvent::Inbox(READER.perform(&ports, effect, ShardChange::of).await))
-            })),
+            SettlerEffect::Inbox(effect) => {
+                Some(Box::pin(async move { Some(SettlerEvent::Inbox(member.perform(effect, ShardChange::of).await)) }))
+            }
         }
     }
 }

@@ -37,6 +37,8 @@ pub fn config(test: &str) -> Option<SpannerConfig> {
         println!("{test}: skipped, DOORBUSTER_SPANNER names no server (cargo lab up starts one)");
         return None;
     };
+    // What a port hides behind `Unknown` is told to whoever reads a failed test.
+    let _ = tracing_subscriber::fmt().with_env_filter("doorbuster_spanner=warn").with_test_writer().try_init();
     let database = format!("t{:016x}", SystemEnv::shared().entropy());
     // The emulator does one transaction that writes at a time: more clients would abort each other's.
     let config = SpannerConfig { emulator: Some(emulator), database, transactions_max: 2, ..SpannerConfig::default() };

@@ -62,12 +62,17 @@ pub struct State {
 }
 
 /// Clocks that stand until they are moved.
-pub struct StillEnv(AtomicU64);
+#[derive(Default)]
+pub struct StillEnv {
+    passed_ms: AtomicU64,
+    /// How far the wall clock is behind what has passed.
+    behind_ms: AtomicU64,
+}
 
 impl Env for StillEnv {
     fn now(&self) -> Now {
-        let millis = self.0.load(Ordering::Relaxed);
-        Now { mono: Mono(1_000_000 + millis * 1000), wall: START.after_ms(millis) }
+        let (passed, behind) = (self.passed_ms.load(Ordering::Relaxed), self.behind_ms.load(Ordering::Relaxed));
+        Now { mono: Mono(1_000_000 + passed * 1000), wall: START.after_ms(passed - behind) }
     }
 
     fn entropy(&self) -> u64 {
@@ -88,7 +93,12 @@ impl World {
     }
 
     pub fn pass_ms(&self, millis: u64) {
-        self.env.0.fetch_add(millis, Ordering::Relaxed);
+        self.env.passed_ms.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// The wall clock is so far behind what has passed.
+    pub fn stand_back_ms(&self, millis: u64) {
+        self.env.behind_ms.store(millis, Ordering::Relaxed);
     }
 
     pub fn break_now(&self, fault: Fault) {
@@ -210,8 +220,7 @@ pub struct Served {
 
 impl Served {
     pub async fn start(settings: Settings) -> Served {
-        let world =
-            Arc::new(World { state: Mutex::default(), env: StillEnv(AtomicU64::new(0)), release: Notify::new() });
+        let world = Arc::new(World { state: Mutex::default(), env: StillEnv::default(), release: Notify::new() });
         let telemetry = Telemetry::shared();
         let verdict = LiveVerdict { id: "I1", state: Light::Green, detail: "0 <= 0".into(), checked_at: Mono(0) };
         let ports = Ports {

@@ -51,7 +51,7 @@ pub fn instances(setup: &Setup, role: &str) -> u32 {
 
 /// The partition of a shard's intents.
 pub fn partition_of(shard: ShardId) -> Partition {
-    Partition(u32::from(shard.k) % PARTITIONS)
+    Partition::of_shard(shard, PARTITIONS)
 }
 
 /// Starts the machines of a host.

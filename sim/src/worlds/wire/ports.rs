@@ -41,14 +41,11 @@
 pub mod cache;
 mod changes;
 mod feed;
-mod intents;
+mod group;
 mod leases;
-mod member;
-mod movements;
 pub mod provider;
 mod publish;
 mod search;
-mod sequence;
 mod store;
 mod windows;
 
@@ -58,8 +55,7 @@ use crate::services::broker::{Broker, PARTITIONS};
 use crate::services::database::Database;
 use crate::services::provider::{Provider, Request};
 use crate::services::search::Search;
-use doorbuster_core::ids::ShardId;
-use doorbuster_core::inbox::Partition;
+use doorbuster_core::ledger::entry::Intent;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_redis::dial::Dial;
 use doorbuster_runtime::env::SharedEnv;
@@ -67,7 +63,6 @@ use doorbuster_runtime::ports;
 use doorbuster_runtime::roles::forwarder::Forwarding;
 use doorbuster_runtime::roles::indexer::Indexing;
 use doorbuster_runtime::roles::relay::Relaying;
-use doorbuster_runtime::roles::sales::Selling;
 use std::sync::Arc;
 
 /// A read that this service has not answered.
@@ -94,7 +89,7 @@ pub struct Wired {
     /// The database.
     pub store: Arc<dyn ports::store::Store>,
     /// Intents, as intake reads them.
-    pub intents: Arc<dyn ports::intents::Intents>,
+    pub intents: Arc<dyn ports::group::Group<Intent>>,
     /// The outbox's topics, as their groups read them.
     pub feed: Arc<dyn ports::feed::Feed>,
     /// The payment provider.
@@ -107,7 +102,6 @@ pub struct Wired {
     pub changes: Arc<dyn ports::changes::Changes>,
     /// Rings of sales and documents for search.
     pub windows: Arc<dyn ports::windows::Windows>,
-    broker: Client<Broker>,
     notices: Client<Provider>,
 }
 
@@ -119,38 +113,25 @@ impl Wired {
         let provider = Client::new(services.provider.clone(), dial, env);
         Wired {
             store: Arc::new(store::WiredStore::new(database.clone())),
-            intents: Arc::new(intents::WiredIntents::new(broker.clone(), env.clone())),
+            intents: Arc::new(group::WiredGroup::of_intents(broker.clone(), env.entropy())),
             feed: Arc::new(feed::WiredFeed::new(broker.clone(), env.clone())),
             provider: Arc::new(provider::WiredProvider::new(provider.clone())),
             publish: Arc::new(publish::WiredPublish::new(broker.clone())),
             leases: Arc::new(leases::WiredLeases::new(database.clone())),
             changes: Arc::new(changes::WiredChanges::new(database.clone())),
             windows: Arc::new(windows::WiredWindows::new(database)),
-            broker,
             notices: provider,
         }
     }
 
     /// What a forwarder stands on, over this log.
     pub fn forwarding(&self, log: Arc<dyn ports::shard_log::ShardLog>) -> Forwarding {
-        Forwarding {
-            log,
-            leases: self.leases.clone(),
-            publish: self.publish.clone(),
-            partitions: PARTITIONS,
-            partition_of,
-        }
+        Forwarding { log, leases: self.leases.clone(), publish: self.publish.clone(), partitions: PARTITIONS }
     }
 
     /// What a relay stands on.
     pub fn relaying(&self) -> Relaying {
         Relaying { changes: self.changes.clone(), publish: self.publish.clone() }
-    }
-
-    /// What a worker of the sales windows stands on; it joins its group under a number of its own.
-    pub fn selling(&self, env: &SharedEnv) -> Selling {
-        let movements = movements::WiredMovements::new(self.broker.clone(), env.entropy());
-        Selling { movements: Arc::new(movements), windows: self.windows.clone() }
     }
 
     /// What an indexer stands on. Nobody else talks to the index, so nobody else has a connection to it.
@@ -163,9 +144,4 @@ impl Wired {
     pub async fn confirm(&self, notice: u64) -> bool {
         matches!(self.notices.ask(Request::Confirm(notice)).await, Outcome::Done(_))
     }
-}
-
-/// The partition of a shard's intents.
-pub fn partition_of(shard: ShardId) -> Partition {
-    crate::worlds::fast::roles::partition_of(shard)
 }

@@ -19,18 +19,15 @@ use doorbuster_redis::log::RedisShardLog;
 use doorbuster_redis::servers::Servers;
 use doorbuster_runtime::drive::{Stop, spawn};
 use doorbuster_runtime::env::Env;
-use doorbuster_runtime::ports::Unavailable;
 use doorbuster_runtime::ports::admit::Admit;
 use doorbuster_runtime::ports::cache::SharedCache;
+use doorbuster_runtime::ports::drain::DrainedByForwarder;
 use doorbuster_runtime::roles::lane::Lanes;
-use doorbuster_runtime::roles::{
-    Ports, balancer, cache, forwarder, indexer, intake, invalidator, keeper, payment, reaper, relay, sales, settler,
-    sweep,
-};
+use doorbuster_runtime::roles::role::{Platform, Role};
+use doorbuster_runtime::roles::{Ports, cache};
 use doorbuster_runtime::telemetry::Telemetry;
 use doorbuster_web::api::{Api, Secrets, Settings};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// All roles, in the order in which their hosts are made.
 pub const ROLES: [&str; 11] = [
@@ -46,9 +43,6 @@ pub const ROLES: [&str; 11] = [
     "sales",
     "indexer",
 ];
-
-/// A process whose start fails is started again by whatever looks after processes.
-const START_AGAIN: Duration = Duration::from_millis(500);
 
 /// The platform's secrets: every edge and the provider know them.
 pub fn secrets() -> Secrets {
@@ -81,6 +75,7 @@ impl Shells {
             store: wired.store.clone(),
             ledger: Arc::new(RedisLedger::new(servers.clone(), directory.clone())),
             intents: wired.intents.clone(),
+            drain: Arc::new(DrainedByForwarder),
             feed: wired.feed.clone(),
             delay: Arc::new(RedisDelayQueue::new(servers.clone(), directory)),
             provider: wired.provider.clone(),
@@ -107,42 +102,18 @@ impl Shells {
         spawn(read_along(cache::start(&ports, &shared, &self.stop), reader, visits));
     }
 
-    async fn start(&self, role: &str) -> Result<(), Unavailable> {
-        let (ports, stop) = (&self.ports, &self.stop);
-        match role {
-            "keeper" => {
-                let keepers = keeper::follow(ports, stop);
-                balancer::start(ports, keepers, stop);
-                Ok(())
-            }
-            "forwarder" => {
-                let log = RedisShardLog::new(self.servers.clone(), ports.owner);
-                forwarder::start(ports, &self.wired.forwarding(Arc::new(log)), stop);
-                Ok(())
-            }
-            "intake" => intake::start(ports, stop).await,
-            "relay" => {
-                relay::start(ports, &self.wired.relaying(), stop);
-                Ok(())
-            }
-            "reaper" => {
-                reaper::start(ports, stop).await?;
-                sweep::start(ports, stop);
-                Ok(())
-            }
-            // Edges are other processes: their latches age.
-            "settler" => settler::start(ports, stop, Arc::new(|_, _| {})).await,
-            "payment" => payment::start(ports, self.lanes(), stop).await,
-            "invalidator" => invalidator::start(ports, &self.shared_cache(), stop).await,
-            "sales" => {
-                sales::start(ports, &self.wired.selling(&ports.env), stop);
-                Ok(())
-            }
-            "indexer" => {
-                let dial = Arc::new(WireDial(self.process.clone()));
-                indexer::start(ports, &self.wired.indexing(&ports.env, dial, &self.services), stop).await
-            }
-            other => unreachable!("{other} is no role of this world"),
+    /// What a process of background roles stands on. Edges are other processes: their latches age.
+    fn platform(&self) -> Platform {
+        let dial = Arc::new(WireDial(self.process.clone()));
+        let log = RedisShardLog::new(self.servers.clone(), self.ports.owner);
+        Platform {
+            ports: self.ports.clone(),
+            forwarding: self.wired.forwarding(Arc::new(log)),
+            relaying: self.wired.relaying(),
+            indexing: self.wired.indexing(&self.ports.env, dial, &self.services),
+            shared_cache: self.shared_cache(),
+            admit: self.lanes(),
+            clear_latch: Arc::new(|_, _| {}),
         }
     }
 
@@ -180,12 +151,9 @@ pub async fn run(
 ) -> turmoil::Result {
     process.begin_life();
     let shells = Shells::new(&process, &services, catalog);
-    if role == "edge" {
-        shells.serve().await?;
-    } else {
-        while shells.start(role).await.is_err() {
-            tokio::time::sleep(START_AGAIN).await;
-        }
+    match Role::parse(role) {
+        Some(role) => shells.platform().start(role, &shells.stop),
+        None => shells.serve().await?,
     }
     // What was asked to stop waits here to be ended.
     std::future::pending().await

@@ -1,8 +1,8 @@
-//! The contract of what was sold, as two workers of one group read it.
+//! The contract of a group, as two members of it read one topic: that of what was sold.
 
 use super::world::{World, certain};
 use super::{Clock, Subject};
-use crate::ports::movements::{Assignment, Movements};
+use crate::ports::group::{Assignment, Group};
 use crate::ports::publish::Publish;
 use crate::ports::{FETCH_WAIT_MS, Offset, Partition};
 use async_trait::async_trait;
@@ -19,20 +19,20 @@ use std::time::Duration;
 /// Writes what no worker can read, for a suite that cannot.
 #[async_trait]
 pub trait Spoil: Send + Sync {
-    /// Appends this movement, and right before it, in its partition, a record that is no movement.
-    async fn spoil(&self, movement: Movement);
+    /// Appends this event, and right before it, in its partition, a record that is no event.
+    async fn spoil(&self, event: Event);
 }
 
-/// What writes the partitions of `sales`, and two workers of one group that reads them.
-pub struct MovementsAndSpoil {
+/// What writes the partitions of `sales`, and two members of one group that reads them.
+pub struct MembersAndSpoil {
     /// Writes.
     pub publish: Arc<dyn Publish>,
-    /// Writes what is no movement.
+    /// Writes what is no event.
     pub spoil: Arc<dyn Spoil>,
-    /// A worker; it asks first.
-    pub first: Arc<dyn Movements>,
+    /// A member; it asks first.
+    pub first: Arc<dyn Group<Event>>,
     /// Another one of the same group, not in it before it asks.
-    pub second: Arc<dyn Movements>,
+    pub second: Arc<dyn Group<Event>>,
 }
 
 /// Fetches in a row that find nothing, after which a partition counts as read to its end.
@@ -47,11 +47,11 @@ const LOOK_MS: u64 = 500;
 /// A call that waits longer than this is not bounded: many times what it may wait.
 const BOUND: Duration = Duration::from_millis(40 * FETCH_WAIT_MS);
 
-/// Holds the partitions of `sales` to [`Movements`]' contract. The subject begins without movements and without a group.
+/// Holds the members of a group to [`Group`]'s contract. The subject begins without movements and without a group.
 ///
 /// # Panics
 /// With the sentence that was broken.
-pub async fn movements_contract(make: impl AsyncFn() -> Subject<MovementsAndSpoil>) {
+pub async fn members_contract(make: impl AsyncFn() -> Subject<MembersAndSpoil>) {
     let subject = make().await;
     let case = Case { port: &subject.port, clock: subject.clock.as_ref() };
     let all = case.whoever_asks_is_in_the_group().await;
@@ -64,22 +64,22 @@ pub async fn movements_contract(make: impl AsyncFn() -> Subject<MovementsAndSpoi
 }
 
 /// One movement where it stands.
-type Placed = (Partition, Offset, Movement);
+type Placed = (Partition, Offset, Event);
 
 struct Case<'a> {
-    port: &'a MovementsAndSpoil,
+    port: &'a MembersAndSpoil,
     clock: &'a dyn Clock,
 }
 
-fn sold(number: usize, quantity: usize) -> Movement {
+fn sold(number: usize, quantity: usize) -> Event {
     let (world, name) = (World::named("moved"), format!("moved-{number}"));
     let order = world.order(&world.item(quantity, 1, &[(0, 1)]));
     let sku = SkuId::parse(&name).expect("a suite names a SKU");
     let product = ProductId::parse(&name).expect("a suite names a product");
-    Movement { sku, order, sign: Sign::Paid, product, quantity: quantity as u32, paid_at: Wall(1) }
+    Event::SalesMoved(Movement { sku, order, sign: Sign::Paid, product, quantity: quantity as u32, paid_at: Wall(1) })
 }
 
-async fn assigned(worker: &dyn Movements, generation: u64) -> Assignment {
+async fn assigned(worker: &dyn Group<Event>, generation: u64) -> Assignment {
     let asked = certain(async || {
         match tokio::time::timeout(BOUND, worker.assigned(generation)).await.expect("a question waits a bounded time") {
             Ok(assignment) => Outcome::Done(assignment),
@@ -89,7 +89,7 @@ async fn assigned(worker: &dyn Movements, generation: u64) -> Assignment {
     asked.await.expect("a question is not refused")
 }
 
-async fn fetch(worker: &dyn Movements, partition: Partition, from: Offset, limit: usize) -> Vec<Record<Movement>> {
+async fn fetch(worker: &dyn Group<Event>, partition: Partition, from: Offset, limit: usize) -> Vec<Record<Event>> {
     let asked = certain(async || {
         tokio::time::timeout(BOUND, worker.fetch(partition, from, limit)).await.expect("a fetch waits a bounded time")
     });
@@ -101,7 +101,7 @@ async fn fetch(worker: &dyn Movements, partition: Partition, from: Offset, limit
 }
 
 /// Everything at and behind these places.
-async fn read(worker: &dyn Movements, places: &[(Partition, Offset)]) -> Vec<(Partition, Record<Movement>)> {
+async fn read(worker: &dyn Group<Event>, places: &[(Partition, Offset)]) -> Vec<(Partition, Record<Event>)> {
     let mut found = Vec::new();
     for (partition, from) in places {
         let (mut next, mut empty) = (*from, 0);
@@ -115,7 +115,7 @@ async fn read(worker: &dyn Movements, places: &[(Partition, Offset)]) -> Vec<(Pa
     found
 }
 
-async fn commit(worker: &dyn Movements, partition: Partition, next: Offset) -> Result<(), NotAssigned> {
+async fn commit(worker: &dyn Group<Event>, partition: Partition, next: Offset) -> Result<(), NotAssigned> {
     certain(async || worker.commit(partition, next).await).await
 }
 
@@ -126,14 +126,18 @@ fn names(assignment: &Assignment) -> BTreeSet<Partition> {
 }
 
 impl Case<'_> {
-    async fn publish(&self, movements: Vec<Movement>) {
-        let events: Vec<Event> = movements.into_iter().map(Event::SalesMoved).collect();
+    async fn publish(&self, events: Vec<Event>) {
         let kept = certain(async || self.port.publish.publish_events(events.clone()).await).await;
         kept.expect("the topics can be asked");
     }
 
     /// Asks until the assignment is as it must come to be.
-    async fn comes_to_be(&self, worker: &dyn Movements, what: &str, holds: impl Fn(&Assignment) -> bool) -> Assignment {
+    async fn comes_to_be(
+        &self,
+        worker: &dyn Group<Event>,
+        what: &str,
+        holds: impl Fn(&Assignment) -> bool,
+    ) -> Assignment {
         let mut last = Assignment::default();
         for _ in 0..LOOKS_MAX {
             let next = assigned(worker, last.generation).await;
@@ -174,35 +178,39 @@ impl Case<'_> {
         let found = read(self.port.first.as_ref(), &all.partitions).await;
         let placed: Vec<Placed> = found.into_iter().map(delivered).collect();
         for number in 0..SKUS {
-            let sku = sold(number, 1).sku;
-            let own: Vec<&Placed> = placed.iter().filter(|(_, _, movement)| movement.sku == sku).collect();
+            let subject = sold(number, 1).subject();
+            let own: Vec<&Placed> = placed.iter().filter(|(_, _, event)| event.subject() == subject).collect();
             assert!(own.windows(2).all(|pair| pair[0].0 == pair[1].0), "movements of one SKU stand in one partition");
-            let mut told: Vec<Movement> = Vec::new();
+            let mut told: Vec<&Event> = Vec::new();
             // A record may stand twice: the first time counts.
-            for (_, _, movement) in own {
-                if !told.contains(movement) {
-                    told.push(*movement);
+            for (_, _, event) in own {
+                if !told.contains(&event) {
+                    told.push(event);
                 }
             }
-            let expected: Vec<Movement> = (1..=EACH).map(|quantity| sold(number, quantity)).collect();
-            assert_eq!(told, expected, "every movement, in the order in which they were published");
+            let expected: Vec<Event> = (1..=EACH).map(|quantity| sold(number, quantity)).collect();
+            assert_eq!(
+                told,
+                expected.iter().collect::<Vec<_>>(),
+                "every movement, in the order in which they were published"
+            );
         }
         placed
     }
 
     async fn reading_can_begin_at_every_record(&self, placed: &[Placed]) {
-        for (partition, offset, movement) in placed {
+        for (partition, offset, event) in placed {
             let again = fetch(self.port.first.as_ref(), *partition, *offset, 1).await;
-            assert_eq!(again, [Record::Delivered(*offset, *movement)], "an offset is a record's for good");
+            assert_eq!(again, [Record::Delivered(*offset, event.clone())], "an offset is a record's for good");
         }
     }
 
     async fn what_is_no_movement_is_seen_and_set_aside(&self, all: &Assignment) {
         let first = self.port.first.as_ref();
         let behind = sold(SKUS, 1);
-        self.port.spoil.spoil(behind).await;
+        self.port.spoil.spoil(behind.clone()).await;
         let found = read(first, &all.partitions).await;
-        let delivered = |(_, record): &(Partition, Record<Movement>)| matches!(record, Record::Delivered(_, movement) if *movement == behind);
+        let delivered = |(_, record): &(Partition, Record<Event>)| matches!(record, Record::Delivered(_, movement) if *movement == behind);
         let place = found.iter().position(delivered).expect("what stands behind it is read all the same");
         let Some((partition, Record::Undecodable(offset))) = place.checked_sub(1).map(|place| &found[place]) else {
             panic!("what is no movement is told as such, in its place: {found:?}")
@@ -215,7 +223,7 @@ impl Case<'_> {
         assert_eq!(again, [Record::Undecodable(*offset)], "and stays where it stands");
     }
 
-    async fn two_workers_share_the_partitions(&self, all: &Assignment) -> BTreeMap<Partition, Arc<dyn Movements>> {
+    async fn two_workers_share_the_partitions(&self, all: &Assignment) -> BTreeMap<Partition, Arc<dyn Group<Event>>> {
         let (first, second) = (&self.port.first, &self.port.second);
         let (mut own, mut other) = (all.clone(), Assignment::default());
         for _ in 0..LOOKS_MAX {
@@ -227,7 +235,7 @@ impl Case<'_> {
             let whole = left.union(&right).copied().collect::<BTreeSet<_>>() == names(all);
             if whole && left.is_disjoint(&right) && !right.is_empty() {
                 assert!(own.generation > all.generation, "another assignment has a higher generation");
-                let of = |names: BTreeSet<Partition>, worker: &Arc<dyn Movements>| {
+                let of = |names: BTreeSet<Partition>, worker: &Arc<dyn Group<Event>>| {
                     names.into_iter().map(|partition| (partition, worker.clone())).collect::<Vec<_>>()
                 };
                 return of(left, first).into_iter().chain(of(right, second)).collect();
@@ -239,7 +247,7 @@ impl Case<'_> {
 
     async fn a_place_is_kept_by_whoever_has_the_partition(
         &self,
-        shared: &BTreeMap<Partition, Arc<dyn Movements>>,
+        shared: &BTreeMap<Partition, Arc<dyn Group<Event>>>,
         placed: &[Placed],
     ) -> BTreeMap<Partition, Offset> {
         let mut kept = BTreeMap::new();
@@ -274,9 +282,9 @@ impl Case<'_> {
             assert!(*from <= next, "nobody goes on behind what was committed");
         }
         let found = read(second, &own.partitions).await;
-        for (partition, offset, movement) in placed {
+        for (partition, offset, event) in placed {
             let done = kept.get(partition).is_some_and(|next| offset < next);
-            let told = found.contains(&(*partition, Record::Delivered(*offset, *movement)));
+            let told = found.contains(&(*partition, Record::Delivered(*offset, event.clone())));
             assert!(done || told, "what was not committed is delivered to the next worker, at the same offset");
         }
     }

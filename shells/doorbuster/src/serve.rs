@@ -1,0 +1,105 @@
+//! `doorbuster serve ROLE...`: roles of production, together or apart.
+
+mod config;
+mod connect;
+pub mod migrate;
+mod overrides;
+mod secrets;
+
+use crate::up::{bind, stopped_by_signal};
+use clap::Args;
+use config::Config;
+use doorbuster_runtime::drive::{Stop, spawn};
+use doorbuster_runtime::env::SystemEnv;
+use doorbuster_runtime::roles::role::{Platform, Role};
+use doorbuster_web::api::{Api, Settings};
+use doorbuster_web::watch::{self, Watched};
+use std::error::Error;
+use std::path::PathBuf;
+
+/// The role that waits for buyers.
+const EDGE: &str = "edge";
+
+/// Which roles, and by which configuration.
+#[derive(Args)]
+pub struct ServeArguments {
+    /// The roles of this process: edge keeper forwarder intake relay reaper settler payment invalidator sales indexer, or all.
+    #[arg(required = true, value_name = "ROLE")]
+    roles: Vec<String>,
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Take the secrets of development where none are given, and let buyers tell the simulated provider how to behave.
+    #[arg(long)]
+    dev: bool,
+}
+
+/// What one process does.
+struct Duties {
+    edge: bool,
+    roles: Vec<Role>,
+}
+
+impl Duties {
+    fn parse(names: &[String]) -> Result<Duties, String> {
+        let mut duties = Duties { edge: false, roles: Vec::new() };
+        for name in names {
+            match (name.as_str(), Role::parse(name)) {
+                (EDGE, _) => duties.edge = true,
+                ("all", _) => duties = Duties { edge: true, roles: Role::ALL.to_vec() },
+                (_, Some(role)) => duties.roles.push(role),
+                (_, None) => {
+                    let known: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+                    return Err(format!("{name} is no role; there are {EDGE} {} and all", known.join(" ")));
+                }
+            }
+        }
+        duties.roles.sort_unstable();
+        duties.roles.dedup();
+        Ok(duties)
+    }
+}
+
+/// Runs until a signal.
+pub fn run(arguments: &ServeArguments) -> Result<(), Box<dyn Error>> {
+    let duties = Duties::parse(&arguments.roles)?;
+    let config = Config::read(&arguments.config, arguments.dev).map_err(|errors| errors.join("\n"))?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&duties, config, arguments.dev))
+}
+
+async fn serve(duties: &Duties, config: Config, dev: bool) -> Result<(), Box<dyn Error>> {
+    let stop = stopped_by_signal()?;
+    let platform = connect::connect(&config, SystemEnv::shared(), &stop).await?;
+    for role in &duties.roles {
+        platform.start(*role, &stop);
+        println!("{} works", role.name());
+    }
+    let watcher = bind(config.http.watch, "[http] watch").await?;
+    let watched = Watched { store: platform.ports.store.clone(), telemetry: platform.ports.telemetry.clone() };
+    println!("watch http://{}/metrics", watcher.local_addr()?);
+    let watching = spawn(watch::attend(watcher, watched, stop.clone()));
+    if duties.edge {
+        serve_buyers(&platform, &config, dev, stop).await?;
+    }
+    watching.await??;
+    Ok(())
+}
+
+async fn serve_buyers(platform: &Platform, config: &Config, dev: bool, stop: Stop) -> Result<(), Box<dyn Error>> {
+    let listener = bind(config.http.listen, "[http] listen").await?;
+    let ports = doorbuster_web::api::Ports {
+        store: platform.ports.store.clone(),
+        ledger: platform.ports.ledger.clone(),
+        admit: platform.admit.clone(),
+        provider: platform.ports.provider.clone(),
+        env: platform.ports.env.clone(),
+        telemetry: platform.ports.telemetry.clone(),
+        verdicts: None,
+        depths: None,
+    };
+    let (clicks_per_second, clicks_burst) = (config.http.clicks_per_second, config.http.clicks_burst);
+    let api = Api::shared(ports, config.secrets.secrets(), Settings { dev, clicks_per_second, clicks_burst });
+    println!("edge http://{}/", listener.local_addr()?);
+    doorbuster_web::serve(listener, api, stop).await?;
+    Ok(())
+}
