@@ -104,7 +104,7 @@ impl KafkaConfig {
     ///
     /// # Errors
     /// Everything that is wrong with it, not only the first thing.
-    pub fn check(&self) -> Result<(), Vec<ConfigError>> {
+    pub fn validate(&self) -> Result<(), Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut wrong = |field, problem: String| errors.push(ConfigError { section: "kafka", field, problem });
         if self.bootstrap.is_empty() {
@@ -167,12 +167,12 @@ mod tests {
 
     fn fields(text: &str) -> Vec<&'static str> {
         let config: KafkaConfig = toml::from_str(text).unwrap();
-        config.check().err().unwrap_or_default().into_iter().map(|error| error.field).collect()
+        config.validate().err().unwrap_or_default().into_iter().map(|error| error.field).collect()
     }
 
     #[test]
     fn the_defaults_are_valid() {
-        assert_eq!(KafkaConfig::default().check(), Ok(()));
+        assert_eq!(KafkaConfig::default().validate(), Ok(()));
     }
 
     #[test]

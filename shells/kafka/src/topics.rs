@@ -67,7 +67,7 @@ pub enum TopicsError {
 /// # Errors
 /// [`TopicsError`]; nothing has been written to any topic then.
 pub async fn ensure(config: &KafkaConfig) -> Result<(), TopicsError> {
-    config.check().map_err(TopicsError::Config)?;
+    config.validate().map_err(TopicsError::Config)?;
     let own = config.clone();
     let admin = on_thread("kafka-admin", move || client::base(&own).create::<AdminClient<_>>());
     let admin = Arc::new(admin.await.ok_or(TopicsError::NoThread)?.map_err(|error| cluster(config, error))?);

@@ -3,8 +3,8 @@
 mod support;
 
 use doorbuster_core::database::event::Event;
-use doorbuster_core::inbox::Partition;
 use doorbuster_core::ids::{Epoch, SaleId, ShardId, SkuId};
+use doorbuster_core::inbox::Partition;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_kafka::config::KafkaConfig;
 use doorbuster_kafka::kafka::Kafka;

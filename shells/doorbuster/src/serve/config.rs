@@ -90,15 +90,17 @@ impl Config {
             http: section(&mut file, "http", &mut errors),
             secrets: section(&mut file, "secrets", &mut errors),
         };
-        errors.extend(file.keys().map(|name| format!("[{name}] is no section: see docs/operations.md for those that are")));
+        errors.extend(
+            file.keys().map(|name| format!("[{name}] is no section: see docs/operations.md for those that are")),
+        );
         errors.extend(config.check(dev).iter().map(ToString::to_string));
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
 
     fn check(&self, dev: bool) -> Vec<ConfigError> {
         let mut errors = self.redis.validate().err().unwrap_or_default();
-        errors.extend(self.kafka.check().err().unwrap_or_default());
-        errors.extend(self.spanner.check().err().unwrap_or_default());
+        errors.extend(self.kafka.validate().err().unwrap_or_default());
+        errors.extend(self.spanner.validate().err().unwrap_or_default());
         errors.extend(self.elasticsearch.validate().err().unwrap_or_default());
         errors.extend(self.http.check());
         errors.extend(self.secrets.check(dev));

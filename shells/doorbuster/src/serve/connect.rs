@@ -5,7 +5,7 @@ use crate::provider::SimulatedProvider;
 use doorbuster_core::limits::BATCH_MAX;
 use doorbuster_elasticsearch::cluster::Cluster;
 use doorbuster_elasticsearch::index::ElasticsearchIndex;
-use doorbuster_kafka::Kafka;
+use doorbuster_kafka::kafka::Kafka;
 use doorbuster_redis::cache::RedisSharedCache;
 use doorbuster_redis::delay::RedisDelayQueue;
 use doorbuster_redis::dial::TcpDial;
