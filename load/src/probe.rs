@@ -4,15 +4,19 @@ use crate::aftermath::{Scene, Settled, follow, orders, wait_for_release};
 use crate::errand::Kind;
 use crate::error::LoadError;
 use crate::generator::{Click, generate};
-use crate::history::{Answer, History, Line};
+use crate::history::{Answer, Attempt, History, Line};
 use crate::platform::{SaleState, Shelf};
 use crate::verdict::Check;
 use doorbuster_core::ids::UserId;
-use std::collections::HashMap;
+use doorbuster_core::limits::LATCH_MS;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// So many probe buyers show that the released units can be bought; more would only prolong the run.
 const PROBES_MAX: u64 = 200;
+/// So often a probe buyer clicks who is told that everything is sold.
+const ROUNDS_MAX: u32 = 5;
 /// A user of a wanted shard is found after about as many tries as there are shards; more is a broken hash.
 const TRIES_MAX: u32 = 100_000;
 
@@ -37,13 +41,20 @@ pub async fn probe(
         return Ok(());
     };
     let clicks = clicks(scene, sale, first_user, &state, &shelves);
-    let generated = generate(scene.plan(clicks.clone(), 1000.0)).await?;
-    let refused = generated.attempts.iter().filter_map(|attempt| match &attempt.answer {
-        Answer::Refused { slug, .. } => Some(format!("{} was told {slug}", attempt.user)),
-        Answer::Accepted { .. } | Answer::Unavailable { .. } | Answer::Unknown { .. } => None,
-    });
-    let mut wrong: Vec<String> = refused.collect();
-    let mut bought = orders(&clicks, &generated.accepted);
+    let (mut asking, mut bought, mut wrong) = (clicks.clone(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS_MAX {
+        let generated = generate(scene.plan(asking.clone(), 1000.0)).await?;
+        let refused: BTreeMap<String, String> = generated.attempts.iter().filter_map(refusal).collect();
+        bought.extend(orders(&asking, &generated.accepted));
+        history.attempts.extend(generated.attempts);
+        asking.retain(|click| refused.contains_key(&click.key()));
+        wrong = refused.into_values().collect();
+        if asking.is_empty() {
+            break;
+        }
+        // An edge that heard of no return asks once when its latch has aged, and refuses until it is answered.
+        tokio::time::sleep(Duration::from_millis(LATCH_MS)).await;
+    }
     settled.probes += clicks.len() as u64;
     settled.probes_accepted += bought.len() as u64;
     if bought.len() < clicks.len() && wrong.is_empty() {
@@ -51,13 +62,20 @@ pub async fn probe(
     }
     let figures = format!("{sale}: {} of {} probe buyers", bought.len(), clicks.len());
     settled.checks.push(Check::of("L5", statement, &wrong, figures));
-    history.attempts.extend(generated.attempts);
     let errands = bought.iter().map(|order| order.errand(Kind::Cancel)).collect();
     let cancelled = scene.runner(32).run(errands).await;
     history.commands.extend(cancelled.into_iter().flat_map(|done| done.commands));
     follow(scene, &mut bought, crate::aftermath::Order::is_final, scene.final_bound(), history).await;
     let _ = wait_for_release(scene, sale).await;
     Ok(())
+}
+
+/// Under which key somebody was refused, and with which words.
+fn refusal(attempt: &Attempt) -> Option<(String, String)> {
+    match &attempt.answer {
+        Answer::Refused { slug, .. } => Some((attempt.key.clone(), format!("{} was told {slug}", attempt.user))),
+        Answer::Accepted { .. } | Answer::Unavailable { .. } | Answer::Unknown { .. } => None,
+    }
 }
 
 /// One unit for one user, of the shard that has it: the limit and the pages do not matter.
