@@ -119,7 +119,9 @@ impl ElasticsearchConfig {
 
     fn wrong_credentials(&self) -> Vec<ConfigError> {
         let mut errors = Vec::new();
-        let mut wrong = |field, problem: &'static str| errors.push(ConfigError { section: "elasticsearch", field, problem: problem.to_owned() });
+        let mut wrong = |field, problem: &'static str| {
+            errors.push(ConfigError { section: "elasticsearch", field, problem: problem.to_owned() })
+        };
         match (&self.username, &self.password) {
             (Some(_), None) => wrong("password", "is missing for the username"),
             (None, Some(_)) => wrong("username", "is missing for the password"),
