@@ -1,6 +1,11 @@
 //! The policy that shares units among shards: it takes from nobody what they need, loses nothing, and comes to rest.
 
-use doorbuster_core::keeper::balance::{Move, Slice, plan};
+mod common;
+
+use doorbuster_core::database::rows::{Phase, ShardRow, StockRow};
+use doorbuster_core::ids::{Nonce, ServerId};
+use doorbuster_core::keeper::balance::{Move, Slice, observe, plan};
+use doorbuster_core::ledger::shard::{Meta, ShardState};
 use proptest::prelude::*;
 
 const SHARDS_MAX: usize = 6;
@@ -164,4 +169,24 @@ fn what_a_dead_balancer_left_in_the_pool_is_shared() {
     let slices = [(0, 3), (1, 4)].map(|(k, available)| slice(k, available, Some(0)));
     assert_eq!(plan(5, &slices), [Move::Distribute]);
     assert_eq!(plan(5, &[]), [], "no shard sells now");
+}
+
+#[test]
+fn only_the_rows_own_memory_that_sells_is_looked_at() {
+    let world = common::World::open(1, 2, &[5]);
+    let (row, stock) = (world.row(0), world.stock(0, 0));
+    let meta = *world.shards[0].meta().expect("an open shard has a memory");
+    let counter = world.shards[0].counters().next().expect("it has a SKU").1;
+    let seen = observe(row, &stock, row.server, &meta, &counter).expect("it is the row's own");
+    assert_eq!((seen.available, seen.moving), (5, false));
+    let other = [
+        observe(row, &stock, ServerId(99), &meta, &counter),
+        observe(row, &stock, row.server, &Meta { epoch: meta.epoch.next(), ..meta }, &counter),
+        observe(row, &stock, row.server, &Meta { nonce: Nonce(99), ..meta }, &counter),
+        observe(row, &stock, row.server, &Meta { state: ShardState::Stopped, ..meta }, &counter),
+        observe(&ShardRow { phase: Phase::Sealing, ..row.clone() }, &stock, row.server, &meta, &counter),
+    ];
+    assert_eq!(other, [None; 5]);
+    let granted = StockRow { granted: stock.granted + 1, ..stock };
+    assert!(observe(row, &granted, row.server, &meta, &counter).is_some_and(|seen| seen.moving), "on its way");
 }

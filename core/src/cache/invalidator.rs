@@ -158,3 +158,17 @@ impl Machine for Invalidator {
         self.marks.owes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_product_with_a_row_is_marked() {
+        let product = ProductId::parse("lamp").expect("a short name");
+        let changed = |version| Outgoing::CatalogChanged { product, version: Version(version) };
+        assert_eq!(mark_of(&changed(0)), None);
+        assert_eq!(mark_of(&changed(1)), Some(Mark { product, version: Version(1) }));
+        assert_eq!(mark_of(&changed(7)), Some(Mark { product, version: Version(7) }));
+    }
+}

@@ -184,3 +184,17 @@ fn a_log_is_read_from_its_place_when_it_is_time() {
     assert_eq!(tail.wanted_page(DAWN), None, "there was nothing: in a moment");
     assert_eq!(tail.wanted_page(DAWN.after_ms(IDLE_POLL_MS)), Some((Some(Seq(1)), LOG_PAGE_MAX - 1)));
 }
+
+#[test]
+fn a_drain_ends_when_its_time_is_over() {
+    let mut tail = published();
+    tail.absorb_row(DAWN, ShardRow { phase: Phase::Sealing, ..row(3) });
+    // The memory is not sealed yet: an entry may still come.
+    tail.absorb_page(DAWN, LogPage { entries: Vec::new(), last: Seq(3), acked: Seq(0), sealed: false });
+    let sealed = |tail: &mut Tail, now| {
+        tail.turn(now);
+        tail.load(LOG_PAGE_MAX, &mut Vec::new()).is_some()
+    };
+    assert!(!sealed(&mut tail, Mono(DAWN.after_ms(DRAIN_TIMEOUT_MS).0 - 1)));
+    assert!(sealed(&mut tail, DAWN.after_ms(DRAIN_TIMEOUT_MS)));
+}
