@@ -4,7 +4,9 @@ use doorbuster_core::database::rows::SaleState;
 use doorbuster_core::ids::SkuId;
 use doorbuster_core::keeper::balance::{Move, Observed};
 use doorbuster_core::keeper::balancer::{Balancer, BalancerEffect, BalancerEvent, SaleView, SkuView};
-use doorbuster_core::limits::{BALANCE_LOOK_MS, BALANCE_MOVES_PER_MINUTE, BALANCE_REST_MS, BALANCE_SKUS_MAX};
+use doorbuster_core::limits::{
+    BALANCE_LOOK_MS, BALANCE_MOVES_PER_MINUTE, BALANCE_REST_MS, BALANCE_SKUS_MAX, BALANCE_STAY_MS, BALANCE_WANTS_MAX,
+};
 use doorbuster_core::machine::{Machine, Ticket};
 use doorbuster_core::rng::Rng;
 use doorbuster_core::time::{Mono, Now, Wall};
@@ -264,6 +266,65 @@ fn the_moves_of_a_minute_are_bounded_and_go_on_in_the_next() {
         sale.mono = sale.mono.after_ms(60_000);
     }
     assert_eq!(made, [BALANCE_MOVES_PER_MINUTE; 2]);
+}
+
+/// Lets the balancer look; what it asks for then.
+fn look(sale: &mut Sale) -> Vec<Move> {
+    sale.pass_ms(BALANCE_LOOK_MS);
+    while let Some(BalancerEffect::Look { .. }) = sale.tasks.first() {
+        sale.perform();
+    }
+    let moved = |task| match task {
+        BalancerEffect::Make { step, .. } => Some(step),
+        BalancerEffect::Look { .. } => None,
+    };
+    sale.tasks.drain(..).filter_map(moved).collect()
+}
+
+/// A sale that nothing is lost in and that has been looked at once.
+fn peaceful(shares: &[u64]) -> Sale {
+    let mut sale = Sale::new(1, shares);
+    sale.healed = true;
+    assert_eq!(look(&mut sale), []);
+    sale
+}
+
+fn refuse(sale: &mut Sale, k: u16, quantity: u64) {
+    sale.tell(BalancerEvent::SoldOut { k, sku: sku(0), quantity });
+}
+
+#[test]
+fn a_shard_that_meets_its_smallest_wish_asks_for_no_units() {
+    let mut sale = peaceful(&[2, 10]);
+    refuse(&mut sale, 0, 2);
+    refuse(&mut sale, 0, 5);
+    assert_eq!(look(&mut sale), []);
+    refuse(&mut sale, 0, 5);
+    assert!(!look(&mut sale).is_empty(), "and a larger one by itself does");
+}
+
+#[test]
+fn wants_beyond_the_bound_are_not_noted() {
+    let mut sale = peaceful(&[0, 0]);
+    for number in 0..=BALANCE_WANTS_MAX {
+        sale.tell(BalancerEvent::SoldOut { k: (number % 64) as u16, sku: sku(number / 64), quantity: 1 });
+    }
+}
+
+#[test]
+fn units_that_were_just_given_stay_for_a_while() {
+    let mut sale = peaceful(&[0, 0]);
+    sale.pool = 8;
+    refuse(&mut sale, 0, 1);
+    let given = look(&mut sale);
+    assert!(matches!(given[..], [Move::Grant { k: 0, .. }]), "{given:?}");
+    given.into_iter().for_each(|step| sale.make(step));
+    sale.arrive();
+    refuse(&mut sale, 1, 1);
+    assert_eq!(look(&mut sale), [], "the other shard's buyers would give them back at once");
+    sale.mono = sale.mono.after_ms(BALANCE_STAY_MS);
+    refuse(&mut sale, 1, 1);
+    assert_eq!(look(&mut sale), [Move::Withdraw { k: 0, quantity: 4 }], "by now it has more than it sells");
 }
 
 #[test]

@@ -102,3 +102,21 @@ impl Emission {
         self.walk.as_ref().map(|_| "windows are being told")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::BACKOFF_MS_MAX;
+    use crate::time::Wall;
+
+    #[test]
+    fn a_page_that_could_not_be_read_is_asked_for_again() {
+        let (mut emission, mut tickets, mut out) = (Emission::new(Mono(0)), Ticket::default(), Vec::new());
+        let at = |millis| Now { mono: Mono(0).after_ms(millis), wall: Wall(0).after_ms(9 * HOUR_MS + millis) };
+        emission.pump(at(0), Partition(0), &mut tickets, &mut out);
+        assert!(emission.awaits(tickets), "it asks for rings");
+        emission.retry(at(0).mono, &mut Rng::seeded(1));
+        emission.pump(at(BACKOFF_MS_MAX), Partition(0), &mut tickets, &mut out);
+        assert!(matches!(out[..], [Effect::ListRings { .. }, Effect::ListRings { .. }]), "{out:?}");
+    }
+}

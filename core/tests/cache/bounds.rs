@@ -6,12 +6,13 @@ use doorbuster_core::cache::shared::SharedCache;
 use doorbuster_core::cache::talk::{Absent, Answer, Effect, Event};
 use doorbuster_core::ids::{ProductId, Version};
 use doorbuster_core::limits::{
-    CACHE_ABSENT_MAX, CACHE_CALLERS_MAX, CACHE_FLIGHTS_MAX, CACHE_PAUSES_MAX, CACHE_PRODUCTS_MAX,
-    CACHE_VALUE_BYTES_MAX, CACHE_VERSIONS_MAX, CACHE_WAITING_MAX,
+    CACHE_ABSENT_MAX, CACHE_CALLERS_MAX, CACHE_FLIGHTS_MAX, CACHE_LOCAL_AGE_MS, CACHE_MEMORY_MS, CACHE_PAUSES_MAX,
+    CACHE_PRODUCTS_MAX, CACHE_VALUE_BYTES_MAX, CACHE_VERSIONS_MAX, CACHE_WAITING_MAX,
 };
 use doorbuster_core::machine::Machine;
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::time::{Mono, Now, Wall};
+use std::cell::Cell;
 
 /// A cache whose outside answers at once: from a shared cache, and from rows that `row` tells.
 struct Swift<F> {
@@ -86,6 +87,17 @@ fn a_version_that_had_to_be_forgotten_is_not_served_older_than_it_was() {
         let answer = swift.ask(at(0), key(number));
         assert!(matches!(answer, Answer::Found { version: Version(2), .. }), "{answer:?} of {number}");
     }
+}
+
+#[test]
+fn what_was_served_is_forgotten_when_no_older_copy_can_be_left() {
+    let is_there = Cell::new(true);
+    let row = |_| if is_there.get() { Outcome::Done(Version(1)) } else { Outcome::Refused(Absent) };
+    let mut swift = Swift::new(row);
+    swift.ask(at(0), key(0));
+    is_there.set(false);
+    let end = CACHE_LOCAL_AGE_MS + CACHE_MEMORY_MS;
+    assert_eq!(swift.ask(at(end), key(0)), Answer::Absent, "nothing is known of it that an absence could contradict");
 }
 
 #[test]

@@ -22,6 +22,7 @@ use doorbuster_runtime::ports::{FETCH_WAIT_MS, Unavailable};
 use rdkafka::consumer::BaseConsumer;
 use row::{Given, Unreadable};
 use state::State;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,7 +36,6 @@ pub(crate) struct Member<T: Clone + Send + 'static>(Arc<Shared<T>>);
 
 /// Everything of a partition before `next` is done.
 struct Commit {
-    partition: u32,
     next: u64,
     answer: oneshot::Sender<Outcome<(), NotAssigned>>,
 }
@@ -48,8 +48,8 @@ pub(crate) struct Shared<T> {
     group: &'static str,
     decode: Decode<T>,
     state: Mutex<State<T>>,
-    /// Commits that wait for the thread: one of each partition, as a rule, because a role waits for its answer.
-    commits: Mutex<Vec<Commit>>,
+    /// Commits that wait for the thread, the last one of each partition: a role that asks again has given up the one before.
+    commits: Mutex<BTreeMap<u32, Commit>>,
     /// Counts what changed in the state.
     news: watch::Sender<u64>,
     /// When the role last asked for its assignment, in microseconds of the environment's clock.
@@ -124,7 +124,7 @@ impl<T: Clone + Send + 'static> Member<T> {
     /// Everything of a partition before `next` is done.
     pub(crate) async fn commit(&self, partition: u32, next: u64) -> Outcome<(), NotAssigned> {
         let (answer, answered) = oneshot::channel();
-        self.0.commits.lock().expect("no holder of this lock panics").push(Commit { partition, next, answer });
+        self.0.commits.lock().expect("no holder of this lock panics").insert(partition, Commit { next, answer });
         let wait = Duration::from_millis(self.0.config.commit_ms);
         // Without an answer it is kept or not: asked again, the same place is kept.
         tokio::time::timeout(wait, answered).await.ok().and_then(Result::ok).unwrap_or(Outcome::Unknown)

@@ -1,6 +1,6 @@
 //! `doorbuster migrate`: brings the database's schema, the topics and the index to what this release needs.
 
-use super::config::Config;
+use super::config::{Config, told};
 use clap::Args;
 use doorbuster_elasticsearch::cluster::Cluster;
 use doorbuster_elasticsearch::template;
@@ -41,7 +41,7 @@ async fn migrate(config: Config, create_database: bool) -> Result<(), Box<dyn Er
     println!("database  schema version {}", schema::VERSION);
     topics::ensure(&config.kafka).await?;
     println!("topics    {} partitions each", config.kafka.partitions);
-    let cluster = Cluster::new(config.elasticsearch).map_err(|errors| errors[0].to_string())?;
+    let cluster = Cluster::new(config.elasticsearch).map_err(told)?;
     template::install(&cluster).await?;
     println!("index     {}", cluster.names().reads());
     Ok(())

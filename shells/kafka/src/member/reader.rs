@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -90,28 +90,22 @@ fn commit<T: Clone + Send + 'static>(consumer: &Client<T>, shared: &Shared<T>) {
     if asked.is_empty() {
         return;
     }
-    let mut furthest: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut list = TopicPartitionList::new();
     let mut planned = Vec::new();
-    for Commit { partition, next, answer } in asked {
+    for (partition, Commit { next, answer }) in asked {
         match shared.with(|state| state.is_news(partition, next)) {
             // Nobody may wait any more.
             None => drop(answer.send(Outcome::Refused(NotAssigned))),
             Some(false) => drop(answer.send(Outcome::Done(()))),
             Some(true) => {
-                // One whose asker has given up may stand beside a later one.
-                let known = furthest.entry(partition).or_insert(next);
-                *known = (*known).max(next);
+                let offset = Offset::Offset(next as i64);
+                list.add_partition_offset(&shared.topic, partition as i32, offset).expect("an offset can be committed");
                 planned.push((partition, next, answer));
             }
         }
     }
-    if furthest.is_empty() {
+    if planned.is_empty() {
         return;
-    }
-    let mut list = TopicPartitionList::new();
-    for (partition, place) in &furthest {
-        let offset = Offset::Offset(*place as i64);
-        list.add_partition_offset(&shared.topic, *partition as i32, offset).expect("an offset can be committed");
     }
     let kept = consumer.commit(&list, CommitMode::Sync);
     if let Err(error) = &kept {

@@ -10,9 +10,10 @@ use doorbuster_core::outcome::Outcome;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Pause before the assignment is asked for again when nobody has answered: a fraction of a session, so that one lost
-/// answer does not cost the partitions.
-const ASSIGNMENT_AGAIN: Duration = Duration::from_millis(200);
+/// Pauses before the assignment is asked for again when nobody has answered; each is twice the one before. All of them are
+/// fractions of a session, so that lost answers do not cost the partitions.
+const AGAIN_MIN: Duration = Duration::from_millis(200);
+const AGAIN_MAX: Duration = Duration::from_millis(1_600);
 
 /// Who reads which topic of the outbox.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,7 @@ impl<T: 'static> Member<T> {
 
     /// Stays in the group until the stop, and tells the inbox of partitions that come and go.
     pub async fn attend<U, E>(self, mut stop: Stop, events: Inbox<E>, event: impl Fn(inbox::Event<U>) -> E) {
-        let mut own = Assignment::default();
+        let (mut own, mut pause) = (Assignment::default(), AGAIN_MIN);
         loop {
             let next = tokio::select! {
                 biased;
@@ -58,9 +59,11 @@ impl<T: 'static> Member<T> {
                 next = self.group.assigned(own.generation) => next,
             };
             let Ok(next) = next else {
-                tokio::time::sleep(ASSIGNMENT_AGAIN).await;
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(AGAIN_MAX);
                 continue;
             };
+            pause = AGAIN_MIN;
             for change in changes(&own, &next) {
                 if events.send(event(change)).await.is_err() {
                     return;
