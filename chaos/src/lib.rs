@@ -5,6 +5,7 @@
 //! * [`pages`] tries the console in a real browser.
 //! * [`burst`] sells out a sale of a platform of its own, and kills it meanwhile.
 //! * [`servers`] gets and starts the real servers, and [`proxy`] stands between them and their clients.
+//! * [`fleet`] is a deployment of the platform over them, and [`storm`] breaks it under buyers as a seed says.
 //! * [`licences`] holds the lock file to `deny.toml`.
 #![allow(
     clippy::disallowed_methods,
@@ -14,12 +15,14 @@
 
 pub mod burst;
 pub mod ci;
+pub mod fleet;
 pub mod licences;
 pub mod pages;
 pub mod platform;
 pub mod proxy;
 pub mod servers;
 pub mod stop;
+pub mod storm;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

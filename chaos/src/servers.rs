@@ -29,7 +29,7 @@ pub use cache::Cache;
 pub use lab::Lab;
 pub use launch::Site;
 pub use process::Process;
-pub use redis::Layout;
+pub use redis::{Layout, Watched};
 pub use running::Running;
 /// What a [`Process`] is sent.
 pub use rustix::process::Signal;

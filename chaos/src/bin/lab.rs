@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use doorbuster_chaos::servers::{Cache, Choice, Layout, Standing};
-use doorbuster_chaos::{burst, ci, licences, pages, repository_root, tidy};
+use doorbuster_chaos::{burst, ci, licences, pages, repository_root, storm, tidy};
 
 #[derive(Parser)]
 #[command(name = "lab", about = "Holds the repository to its promises")]
@@ -69,6 +69,24 @@ enum Command {
         #[command(flatten)]
         chosen: Chosen,
     },
+    /// Break real processes on real servers under buyers, as a seed says, and ask the oracle
+    Chaos {
+        /// The first seed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many seeds, one after the other
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
+        /// How long each seed strikes, 0.2 to 60
+        #[arg(long, default_value_t = 5.0, value_parser = minutes)]
+        minutes: f64,
+        /// How Redis is laid out, instead of as the seed says
+        #[arg(long, value_name = "LAYOUT", value_enum)]
+        redis: Option<Layout>,
+        /// For reports and timelines, a directory for each seed
+        #[arg(long, default_value = "target/chaos", value_name = "DIRECTORY")]
+        output: PathBuf,
+    },
     /// Try the console of a running platform in a headless Chromium
     Pages {
         /// Start a platform for it, with tokens of its own, instead of trying a running one
@@ -111,6 +129,10 @@ fn main() -> ExitCode {
         Command::Up { chosen, redis, port } => bring_up(&chosen.only, redis, port),
         Command::Status { chosen } => standing(&chosen.only, Standing::status),
         Command::Down { chosen } => standing(&chosen.only, Standing::down),
+        Command::Chaos { seed, seeds, minutes, redis, output } => {
+            let seconds = (minutes * 60.0) as u64;
+            storm::run::run(&storm::run::Options { seed, seeds, seconds, layout: redis, output })
+        }
         Command::Pages { own: true, screenshots, .. } => pages::run_own(screenshots),
         Command::Pages { own: false, url, token, admin, screenshots } => {
             pages::run(&pages::Options { url: url.trim_end_matches('/').to_owned(), token, admin, screenshots })
@@ -145,6 +167,11 @@ fn standing(
 ) -> Result<bool, String> {
     let choice = Choice::named(names, Layout::default(), BTreeMap::new())?;
     verb(&Standing::of(Cache::of_user()?), &choice.servers)
+}
+
+fn minutes(words: &str) -> Result<f64, String> {
+    let number: f64 = words.parse().map_err(|_| "it is a number of minutes".to_owned())?;
+    if (0.2..=60.0).contains(&number) { Ok(number) } else { Err("it is between 0.2 and 60 minutes".to_owned()) }
 }
 
 /// `kafka=19500` as a name and a number.

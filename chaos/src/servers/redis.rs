@@ -155,6 +155,33 @@ fn ask_sentinel(site: &Site) -> redis::RedisResult<Result<(), String>> {
     Ok(if known { Ok(()) } else { Err("the Sentinel does not know the replica".to_owned()) })
 }
 
+/// A watched pair as it stands: a failover swaps the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The process that the Sentinel takes for the master.
+    pub master: &'static str,
+    /// The other one.
+    pub replica: &'static str,
+    /// Whether the other one follows and can be promoted.
+    pub in_step: bool,
+}
+
+impl Watched {
+    /// Asks the Sentinel and the other one.
+    pub fn of(site: &Site) -> Result<Watched, String> {
+        let asked = || -> redis::RedisResult<Watched> {
+            let told = tell(site.address_of(2), &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", WATCHED])?;
+            let (_, port): (String, u16) = redis::from_redis_value(told)?;
+            let (master, replica, place) =
+                if port == site.ports[0] { ("master", "replica", 1) } else { ("replica", "master", 0) };
+            let replication = text(tell(site.address_of(place), &["INFO", "replication"])?);
+            let in_step = replication.contains("role:slave") && replication.contains("master_link_status:up");
+            Ok(Watched { master, replica, in_step })
+        };
+        asked().map_err(|error| error.to_string())
+    }
+}
+
 /// Each node is brought to where it should be from wherever it is, so that this may be asked again after any failure.
 fn ask_cluster(site: &Site) -> redis::RedisResult<Result<(), String>> {
     let mut wanting = None;

@@ -6,13 +6,13 @@ pub mod migrate;
 mod overrides;
 mod secrets;
 
-use crate::up::{bind, stopped_by_signal};
+use crate::up::{Latches, bind, clear_latch, stopped_by_signal};
 use clap::Args;
 use config::Config;
-use doorbuster_runtime::drive::{Stop, spawn};
+use doorbuster_runtime::drive::spawn;
 use doorbuster_runtime::env::SystemEnv;
 use doorbuster_runtime::roles::role::{Platform, Role};
-use doorbuster_web::api::{Api, Settings};
+use doorbuster_web::api::{Api, Settings, Shared};
 use doorbuster_web::watch::{self, Watched};
 use std::error::Error;
 use std::path::PathBuf;
@@ -69,24 +69,30 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Box<dyn Error>> {
 
 async fn serve(duties: &Duties, config: Config, dev: bool) -> Result<(), Box<dyn Error>> {
     let stop = stopped_by_signal()?;
-    let platform = connect::connect(&config, SystemEnv::shared(), &stop).await?;
+    // Before anything works: a process that cannot be asked is not to be started.
+    let watcher = bind(config.http.watch, "[http] watch").await?;
+    let door = if duties.edge { Some(bind(config.http.listen, "[http] listen").await?) } else { None };
+    let latches = Latches::default();
+    let platform = connect::connect(&config, SystemEnv::skewed(config.clock.skew_ms), clear_latch(&latches), &stop).await?;
     for role in &duties.roles {
         platform.start(*role, &stop);
         println!("{} works", role.name());
     }
-    let watcher = bind(config.http.watch, "[http] watch").await?;
     let watched = Watched { store: platform.ports.store.clone(), telemetry: platform.ports.telemetry.clone() };
     println!("watch http://{}/metrics", watcher.local_addr()?);
     let watching = spawn(watch::attend(watcher, watched, stop.clone()));
-    if duties.edge {
-        serve_buyers(&platform, &config, dev, stop).await?;
+    if let Some(door) = door {
+        let api = edge(&platform, &config, dev);
+        // Set once, before the first request.
+        let _ = latches.set(api.clone());
+        println!("edge http://{}/", door.local_addr()?);
+        doorbuster_web::serve(door, api, stop).await?;
     }
     watching.await??;
     Ok(())
 }
 
-async fn serve_buyers(platform: &Platform, config: &Config, dev: bool, stop: Stop) -> Result<(), Box<dyn Error>> {
-    let listener = bind(config.http.listen, "[http] listen").await?;
+fn edge(platform: &Platform, config: &Config, dev: bool) -> Shared {
     let ports = doorbuster_web::api::Ports {
         store: platform.ports.store.clone(),
         ledger: platform.ports.ledger.clone(),
@@ -98,8 +104,5 @@ async fn serve_buyers(platform: &Platform, config: &Config, dev: bool, stop: Sto
         depths: None,
     };
     let (clicks_per_second, clicks_burst) = (config.http.clicks_per_second, config.http.clicks_burst);
-    let api = Api::shared(ports, config.secrets.secrets(), Settings { dev, clicks_per_second, clicks_burst });
-    println!("edge http://{}/", listener.local_addr()?);
-    doorbuster_web::serve(listener, api, stop).await?;
-    Ok(())
+    Api::shared(ports, config.secrets.secrets(), Settings { dev, clicks_per_second, clicks_burst })
 }

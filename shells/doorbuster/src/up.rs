@@ -8,6 +8,7 @@ use doorbuster_embedded::data::DataDirectory;
 use doorbuster_runtime::drive::Stop;
 use doorbuster_runtime::env::{SharedEnv, SystemEnv};
 use doorbuster_runtime::roles::auditor::LiveCheck;
+use doorbuster_runtime::roles::settler::ClearLatch;
 use doorbuster_web::api::{Api, Light, LiveVerdict, Secrets, Settings, Shared};
 use doorbuster_web::token::Role;
 use hmac::{Hmac, KeyInit, Mac};
@@ -58,14 +59,8 @@ async fn up(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
     let secrets = secrets(&data.dev_key);
     let embedded = platform::embed(data, env.clone(), address, secrets.webhooks.clone());
     let (stop_roles, roles_stopped) = watch::channel(false);
-    let latches: Arc<OnceLock<Shared>> = Arc::default();
-    let clear = latches.clone();
-    let clear_latch = Arc::new(move |shard, _| {
-        if let Some(api) = clear.get() {
-            api.units_came_back(shard);
-        }
-    });
-    let running = platform::start(&embedded, clear_latch, &roles_stopped).await?;
+    let latches = Latches::default();
+    let running = platform::start(&embedded, clear_latch(&latches), &roles_stopped).await?;
     if !arguments.no_demo {
         demo::seed(&embedded.ports).await?;
     }
@@ -76,6 +71,19 @@ async fn up(arguments: UpArguments) -> Result<(), Box<dyn Error>> {
     doorbuster_web::serve(listener, api, stopped_by_signal()?).await?;
     end(embedded, latches, stop_roles).await;
     Ok(())
+}
+
+/// The edge of this process, whose sold-out latches the settler clears; roles work before it is there.
+pub type Latches = Arc<OnceLock<Shared>>;
+
+/// Clears a latch of this process's edge, where there is one; edges of other processes let theirs age.
+pub fn clear_latch(latches: &Latches) -> ClearLatch {
+    let latches = latches.clone();
+    Arc::new(move |shard, _| {
+        if let Some(api) = latches.get() {
+            api.units_came_back(shard);
+        }
+    })
 }
 
 /// A process that was killed a moment ago may still hold the address: a restart waits a second for it.
@@ -170,7 +178,7 @@ pub fn stopped_by_signal() -> std::io::Result<Stop> {
 }
 
 /// The server's thread ends when the last port is dropped; it closes the log then.
-async fn end(embedded: Embedded, latches: Arc<OnceLock<Shared>>, stop_roles: watch::Sender<bool>) {
+async fn end(embedded: Embedded, latches: Latches, stop_roles: watch::Sender<bool>) {
     stop_roles.send_replace(true);
     let Embedded { ports, intents, feed, depths, server } = embedded;
     drop((ports, intents, feed, depths, latches));

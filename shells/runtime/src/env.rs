@@ -29,13 +29,19 @@ pub type SharedEnv = Arc<dyn Env>;
 #[derive(Debug)]
 pub struct SystemEnv {
     began: Instant,
+    skew_ms: i64,
 }
 
 impl SystemEnv {
     /// Monotonic time begins here.
-    #[allow(clippy::disallowed_methods, reason = "this is the Env that everything else is told to ask")]
     pub fn shared() -> SharedEnv {
-        Arc::new(SystemEnv { began: Instant::now() })
+        SystemEnv::skewed(0)
+    }
+
+    /// The same with a wall clock that is off by so many milliseconds: what a machine's is when nobody sets it right.
+    #[allow(clippy::disallowed_methods, reason = "this is the Env that everything else is told to ask")]
+    pub fn skewed(skew_ms: i64) -> SharedEnv {
+        Arc::new(SystemEnv { began: Instant::now(), skew_ms })
     }
 }
 
@@ -44,7 +50,10 @@ impl Env for SystemEnv {
     fn now(&self) -> Now {
         let mono = Instant::now().duration_since(self.began);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono: Mono(mono.as_micros() as u64), wall: Wall(wall.as_millis() as u64) }
+        Now {
+            mono: Mono(mono.as_micros() as u64),
+            wall: Wall((wall.as_millis() as u64).saturating_add_signed(self.skew_ms)),
+        }
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the Env that everything else is told to ask")]

@@ -29,6 +29,23 @@ pub struct Config {
     pub http: HttpConfig,
     /// What signs.
     pub secrets: SecretsConfig,
+    /// For trials.
+    pub clock: ClockConfig,
+}
+
+/// The section `[clock]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClockConfig {
+    /// The wall clock of this process is off by so many milliseconds: for trials, and nowhere else.
+    pub skew_ms: i64,
+}
+
+impl ClockConfig {
+    fn check(&self, dev: bool) -> Option<ConfigError> {
+        let problem = "is for trials, with --dev: a machine's clock is set right by its time server".to_owned();
+        (self.skew_ms != 0 && !dev).then_some(ConfigError { section: "clock", field: "skew_ms", problem })
+    }
 }
 
 /// The section `[http]`.
@@ -89,6 +106,7 @@ impl Config {
             elasticsearch: section(&mut file, "elasticsearch", &mut errors),
             http: section(&mut file, "http", &mut errors),
             secrets: section(&mut file, "secrets", &mut errors),
+            clock: section(&mut file, "clock", &mut errors),
         };
         errors.extend(
             file.keys().map(|name| format!("[{name}] is no section: see docs/operations.md for those that are")),
@@ -104,8 +122,14 @@ impl Config {
         errors.extend(self.elasticsearch.validate().err().unwrap_or_default());
         errors.extend(self.http.check());
         errors.extend(self.secrets.check(dev));
+        errors.extend(self.clock.check(dev));
         errors
     }
+}
+
+/// All of them, a line each.
+pub fn told(errors: Vec<ConfigError>) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Takes a section out of the file; one that cannot be read is told, and stands as if it were not there.
@@ -136,6 +160,12 @@ mod tests {
         let told = errors(include_str!("../../../deploy/production.toml"), false);
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(told.iter().all(|line| line.starts_with("[secrets] ")), "{told:?}");
+    }
+
+    #[test]
+    fn a_clock_is_wrong_in_trials_alone() {
+        assert_eq!(errors("[clock]\nskew_ms = -5", true), [""; 0]);
+        assert!(errors("[clock]\nskew_ms = -5", false).iter().any(|line| line.starts_with("[clock] skew_ms ")));
     }
 
     #[test]

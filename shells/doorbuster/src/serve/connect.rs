@@ -1,6 +1,6 @@
 //! The platform of one process over the servers of production.
 
-use super::config::Config;
+use super::config::{Config, told};
 use crate::provider::SimulatedProvider;
 use doorbuster_core::limits::BATCH_MAX;
 use doorbuster_elasticsearch::cluster::Cluster;
@@ -22,6 +22,7 @@ use doorbuster_runtime::roles::indexer::Indexing;
 use doorbuster_runtime::roles::lane::Lanes;
 use doorbuster_runtime::roles::relay::Relaying;
 use doorbuster_runtime::roles::role::Platform;
+use doorbuster_runtime::roles::settler::ClearLatch;
 use doorbuster_runtime::telemetry::Telemetry;
 use doorbuster_spanner::changes::SpannerChanges;
 use doorbuster_spanner::connection::Connection;
@@ -32,15 +33,21 @@ use doorbuster_spanner::windows::SpannerWindows;
 use std::error::Error;
 use std::sync::Arc;
 
-/// Connects to every server and compares what stands there with what this release needs; changes nothing.
+/// Connects to every server and compares what stands there with what this release needs. Topics that are missing are made;
+/// nothing that is there is changed.
 ///
 /// # Errors
 /// A server does not answer, or has another schema or other topics: the text says what to do.
-pub async fn connect(config: &Config, env: SharedEnv, stop: &Stop) -> Result<Platform, Box<dyn Error>> {
+pub async fn connect(
+    config: &Config,
+    env: SharedEnv,
+    clear_latch: ClearLatch,
+    stop: &Stop,
+) -> Result<Platform, Box<dyn Error>> {
     let database = Connection::open(config.spanner.clone(), env.clone()).await?;
     schema::check(&database).await?;
     let kafka = Kafka::connect(config.kafka.clone(), env.clone()).await?;
-    let cluster = Cluster::new(config.elasticsearch.clone()).map_err(|errors| errors[0].to_string())?;
+    let cluster = Cluster::new(config.elasticsearch.clone()).map_err(told)?;
     let servers = Servers::new(config.redis.clone(), Arc::new(TcpDial), env.clone());
     let store = Arc::new(SpannerStore::new(database.clone()));
     let directory = Arc::new(StoreDirectory::new(store.clone()));
@@ -72,8 +79,7 @@ pub async fn connect(config: &Config, env: SharedEnv, stop: &Stop) -> Result<Pla
         },
         shared_cache: Arc::new(RedisSharedCache::new(servers)),
         admit: Arc::new(Lanes::new(ports.clone(), stop.clone(), BATCH_MAX)),
-        // Edges are other processes: their latches age.
-        clear_latch: Arc::new(|_, _| {}),
+        clear_latch,
         ports,
     })
 }
