@@ -53,6 +53,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MEMBERS.into_iter().map(|(name, _)| name)
 }
 
+/// What a process talks to, of that which can stand behind a proxy.
+pub fn links(name: &str) -> &'static [Link] {
+    match name.split_once('-').map(|(role, _)| role) {
+        Some("intake" | "relay" | "payment" | "sales") => &[Link::Spanner],
+        Some("indexer") => &[Link::Spanner, Link::Elasticsearch],
+        _ => &[Link::Redis, Link::Spanner],
+    }
+}
+
 /// A running deployment; its processes are killed when it is dropped.
 pub struct Fleet {
     members: Vec<Member>,

@@ -14,6 +14,8 @@ const RECEIPTS: &str = "a secret of the lab that signs receipts and nothing else
 const WEBHOOKS: &str = "a secret of the lab that signs webhooks and nothing else";
 /// Few enough that sixteen processes start at once, and more than a group has members.
 const PARTITIONS: i64 = 4;
+/// The emulator lets one transaction at a time write and aborts the others, so more than one of a process only disturb it.
+const TRANSACTIONS_MAX: i64 = 1;
 /// Some buyers click again and again while nobody answers; limits of buyers are tried elsewhere.
 const CLICKS: i64 = 100;
 
@@ -96,7 +98,13 @@ impl Servers {
                     ("min_in_sync", Value::Integer(1)),
                 ])),
             ),
-            ("spanner", Value::Table(section([("emulator", text(by(Link::Spanner, self.spanner)))]))),
+            (
+                "spanner",
+                Value::Table(section([
+                    ("emulator", text(by(Link::Spanner, self.spanner))),
+                    ("transactions_max", Value::Integer(TRANSACTIONS_MAX)),
+                ])),
+            ),
             (
                 "elasticsearch",
                 Value::Table(section([

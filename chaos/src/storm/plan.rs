@@ -139,11 +139,9 @@ fn is_of_server(strike: &Strike) -> bool {
 fn strike(rng: &mut Rng, layout: Layout) -> (Strike, u64) {
     let names: Vec<&'static str> = fleet::names().collect();
     let member = names[rng.usize(0..names.len())];
-    let links = match layout {
-        Layout::Single => &[Link::Redis, Link::Spanner, Link::Elasticsearch][..],
-        Layout::Sentinel | Layout::Cluster => &[Link::Spanner][..],
-    };
-    let link = links[rng.usize(0..links.len())];
+    let has_proxy = |link: &&Link| layout == Layout::Single || **link != Link::Redis;
+    let links: Vec<&Link> = fleet::links(member).iter().filter(has_proxy).collect();
+    let link = *links[rng.usize(0..links.len())];
     let mut lasts = |(least, most): (u64, u64)| {
         // As many short ones as long ones: the short ones meet a process between two of its pauses.
         let (least, most) = (least as f64, most as f64);

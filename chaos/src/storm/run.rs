@@ -167,7 +167,7 @@ fn start_load(options: &Options, seed: u64, fleet: &Fleet, binary: &Path, output
     let buyers = (options.seconds * CLICKS_PER_SECOND) as f64 / CLICKS_PER_BUYER;
     let minutes = (Duration::from_secs(options.seconds) + AFTERMATH_MAX).as_secs() / 60;
     Command::new(binary.with_file_name("load"))
-        .args(["mixed", "--operator", "--sales", "2", "--skus", "20", "--shards", "6", "--stock", "60"])
+        .args(["mixed", "--operator", "--sales", "2", "--skus", "20", "--shards", "3", "--stock", "60"])
         .args(["--buyers", &format!("{buyers:.0}"), "--rate", &CLICKS_PER_SECOND.to_string()])
         .args(["--hold", &HOLD_SECONDS.to_string(), "--seed", &seed.to_string(), "--url", &fleet.url()])
         .args(["--max-minutes", &minutes.to_string(), "--timeout-ms", "5000", "--connections", "64"])
