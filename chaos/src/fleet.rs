@@ -5,6 +5,7 @@ mod config;
 mod door;
 mod link;
 mod member;
+mod programs;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 pub use config::{Servers, TOKENS};
 pub use link::Link;
 pub use member::{Member, Place};
+pub use programs::{Programs, wait_for};
 
 use crate::servers::Lab;
 use crate::stop;
@@ -102,6 +104,11 @@ impl Fleet {
         format!("http://{}", self.door.address())
     }
 
+    /// The same as an address.
+    pub fn address(&self) -> SocketAddr {
+        self.door.address()
+    }
+
     /// Has the key that signs tokens, as a platform's data directory does.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -169,17 +176,8 @@ fn migrate(binary: &Path, servers: &Servers, directory: &Path) -> Result<(), Str
         .stdout(Stdio::null())
         .spawn()
         .map_err(|error| format!("{}: {error}", binary.display()))?;
-    let began = Instant::now();
-    while began.elapsed() < MIGRATE_MAX {
-        match child.try_wait().map_err(|error| error.to_string())? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(format!("the schema could not be made: {status}")),
-            None => std::thread::sleep(LOOK_EVERY),
-        }
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    Err("the schema was not made in time".to_owned())
+    let status = wait_for(&mut child, MIGRATE_MAX)?;
+    if status.success() { Ok(()) } else { Err(format!("the schema could not be made: {status}")) }
 }
 
 fn free_address() -> Result<SocketAddr, String> {

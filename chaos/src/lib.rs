@@ -5,6 +5,7 @@
 //! * [`pages`] tries the console in a real browser.
 //! * [`burst`] sells out a sale of a platform of its own, and kills it meanwhile.
 //! * [`servers`] gets and starts the real servers, and [`proxy`] stands between them and their clients.
+//! * [`drill`] wipes Redis in the middle of a sale and tells how it opens again.
 //! * [`fleet`] is a deployment of the platform over them, and [`storm`] breaks it under buyers as a seed says.
 //! * [`licences`] holds the lock file to `deny.toml`.
 #![allow(
@@ -15,6 +16,7 @@
 
 pub mod burst;
 pub mod ci;
+pub mod drill;
 pub mod fleet;
 pub mod licences;
 pub mod pages;

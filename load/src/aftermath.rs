@@ -271,7 +271,9 @@ pub async fn follow(
         if Instant::now() + ROUND_PAUSE >= bound {
             return false;
         }
-        let errands = open.iter().map(|index| orders[*index].errand(Kind::Read)).collect();
+        // Only a look-up can say that an order is lost, to whoever shows its receipt.
+        let question = if scene.settings.may_lose { Kind::LookUp } else { Kind::Read };
+        let errands = open.iter().map(|index| orders[*index].errand(question)).collect();
         let places: BTreeMap<String, usize> = open.iter().map(|index| (orders[*index].id.clone(), *index)).collect();
         for done in runner.run(errands).await {
             let order = &mut orders[places[&done.errand.order]];
@@ -321,17 +323,21 @@ pub async fn wait_for_release(scene: &Scene, sale: &str) -> Option<crate::platfo
 
 /// Shows receipts of accepted orders: whatever became of them since, each was accepted and must not be denied.
 async fn show_receipts(scene: &Scene, orders: &[Order], history: &mut History) -> Option<Check> {
-    let shown = orders.iter().filter(|order| !order.receipt.is_empty()).take(RECEIPTS_MAX);
-    let errands: Vec<Errand> = shown.map(|order| order.errand(Kind::LookUp)).collect();
+    let (lost, kept): (Vec<&Order>, Vec<&Order>) =
+        orders.iter().filter(|order| !order.receipt.is_empty()).partition(|order| order.status == "lost");
+    let errands: Vec<Errand> =
+        lost.iter().chain(kept.iter().take(RECEIPTS_MAX)).map(|order| order.errand(Kind::LookUp)).collect();
     if errands.is_empty() {
         return None;
     }
-    let statement = "the look-up of an accepted key, with its receipt, says accepted";
+    let statement = "the look-up of an accepted key, with its receipt, says accepted, or lost where it is";
     let numbers = format!("{} receipts shown", errands.len());
+    let lost: BTreeSet<&str> = lost.iter().map(|order| order.id.as_str()).collect();
     let (mut wrong, mut silent) = (Vec::new(), 0);
     for done in scene.runner(32).run(errands).await {
         match done.status {
-            Some(200) if done.told("outcome") == "accepted" => {}
+            Some(200)
+                if done.told("outcome") == if lost.contains(&*done.errand.order) { "lost" } else { "accepted" } => {}
             Some(status) => {
                 wrong.push(format!("{}: {status} {}{}", done.errand.order, done.slug, done.told("outcome")))
             }

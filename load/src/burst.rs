@@ -43,6 +43,12 @@ pub struct Burst {
     /// Pay window in seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub hold: u64,
+    /// The sale's id, which no other sale has; else the run's own name.
+    #[arg(long)]
+    pub sale: Option<String>,
+    /// When a reservation is acknowledged: log, replica or redis.
+    #[arg(long, default_value = "log", value_parser = ["log", "replica", "redis"])]
+    pub ack: String,
     /// Share of the accepted that pays, 0 to 1.
     #[arg(long, default_value_t = 0.5, value_parser = parse_share)]
     pub pay_share: f64,
@@ -77,8 +83,9 @@ fn parse_share(text: &str) -> Result<f64, String> {
 pub async fn run(burst: &Burst) -> Result<Report, LoadError> {
     let run = run_name();
     let scene = scene(&burst.settings, &run, Duration::from_secs(burst.hold))?;
-    let sale: Arc<str> = format!("load-{run}").into();
+    let sale: Arc<str> = burst.sale.clone().unwrap_or_else(|| format!("load-{run}")).into();
     let new = new_sale(&sale, burst.skus, burst.stock, burst.shards, LIMIT_PER_USER, burst.hold, &burst.settings);
+    let new = NewSale { ack: burst.ack.clone(), ..new };
     scene.platform.create(&new).await?;
     scene.platform.command(&sale, "open").await?;
     scene.platform.wait_until_open(&sale).await?;
@@ -139,6 +146,7 @@ pub async fn judge_sale(
         unresolved: settled.unresolved.clone(),
         closed: state.as_ref().is_some_and(|state| state.state == "closed"),
         counts_only: scene.settings.counts_only,
+        may_lose: scene.settings.may_lose,
         state,
         audit: scene.platform.audit(sale).await.map(|audit| audit.to_vec()).ok(),
     };
@@ -186,7 +194,7 @@ pub fn new_sale(
         limit_per_user,
         hold_seconds,
         shards,
-        ack: "log",
+        ack: "log".to_owned(),
         skus: (1..=skus)
             .map(|number| NewSku {
                 sku: sku_name(number),

@@ -46,7 +46,7 @@ pub fn ask(evidence: &Evidence) -> Vec<Check> {
     let history = history(evidence);
     let options = Options {
         at_rest: true,
-        losses: Losses::Forbidden,
+        losses: if evidence.may_lose { Losses::Uncounted } else { Losses::Forbidden },
         sale_closed: evidence.closed,
         problems: None,
         clock_skew_ms: CLOCK_SKEW_MS,

@@ -76,7 +76,7 @@ pub struct NewSale {
     /// Slices of users.
     pub shards: u16,
     /// Acknowledgement level.
-    pub ack: &'static str,
+    pub ack: String,
     /// What is sold.
     pub skus: Vec<NewSku>,
 }

@@ -30,6 +30,9 @@ pub struct Settings {
     /// An Unknown is retried under its key until this long after the last arrival, in seconds; then it is looked up.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     pub unknown_bound_seconds: u64,
+    /// Acknowledged reservations may be lost, because Redis is; each must be told to the buyer who shows its receipt.
+    #[arg(long)]
+    pub may_lose: bool,
     /// Judges by the tool's own counts and does not ask the oracle.
     #[arg(long, hide = true)]
     pub counts_only: bool,

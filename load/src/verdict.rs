@@ -99,6 +99,8 @@ pub struct Evidence {
     pub closed: bool,
     /// The oracle is not asked: for a platform in miniature, which exports orders and nothing else.
     pub counts_only: bool,
+    /// Acknowledged reservations may be lost, if their buyers are told.
+    pub may_lose: bool,
     /// The state at the end.
     pub state: Option<SaleState>,
     /// The export, JSON lines.
@@ -279,6 +281,7 @@ fn every_promise_is_one_order(evidence: &Evidence, rows: &[OrderRow]) -> Check {
     for row in rows {
         found.entry(&row.id).or_default().push(row);
     }
+    let lost = told_lost(evidence);
     let mut wrong = Vec::new();
     for (id, attempt) in &promises {
         match found.get(id).map(Vec::as_slice) {
@@ -288,15 +291,25 @@ fn every_promise_is_one_order(evidence: &Evidence, rows: &[OrderRow]) -> Check {
             }
             Some([_]) => {}
             Some(several) => wrong.push(format!("{id} has {} rows", several.len())),
+            None if lost.contains(id) => {}
             None => wrong.push(format!("{id} has no row")),
         }
     }
-    Check::of(
-        "S5",
-        "every 202 is exactly one order, with the lines that were asked for",
-        &wrong,
-        format!("{} promises", promises.len()),
-    )
+    let statement = match evidence.may_lose {
+        true => {
+            "every 202 is exactly one order, with the lines that were asked for, or its buyer is told that it is lost"
+        }
+        false => "every 202 is exactly one order, with the lines that were asked for",
+    };
+    let told = if evidence.may_lose { format!(", {} told that they are lost", lost.len()) } else { String::new() };
+    Check::of("S5", statement, &wrong, format!("{} promises{told}", promises.len()))
+}
+
+/// Orders of which a look-up has said that they are lost; where nothing may be, none are excused.
+fn told_lost(evidence: &Evidence) -> BTreeSet<&str> {
+    let own = evidence.history.commands.iter().filter(|command| command.sale == evidence.sale);
+    let lost = own.filter(|command| command.name == "look-up" && command.told("outcome") == "lost");
+    lost.filter(|_| evidence.may_lose).map(|command| command.order.as_str()).collect()
 }
 
 fn no_phantom(evidence: &Evidence, rows: &[OrderRow]) -> Check {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use doorbuster_chaos::servers::{Cache, Choice, Layout, Standing};
-use doorbuster_chaos::{burst, ci, licences, pages, repository_root, storm, tidy};
+use doorbuster_chaos::{burst, ci, drill, licences, pages, repository_root, storm, tidy};
 
 #[derive(Parser)]
 #[command(name = "lab", about = "Holds the repository to its promises")]
@@ -87,6 +87,11 @@ enum Command {
         #[arg(long, default_value = "target/chaos", value_name = "DIRECTORY")]
         output: PathBuf,
     },
+    /// Lose a server's data in the middle of a sale, and see how the sale goes on
+    Drill {
+        #[command(subcommand)]
+        drill: Drill,
+    },
     /// Try the console of a running platform in a headless Chromium
     Pages {
         /// Start a platform for it, with tokens of its own, instead of trying a running one
@@ -104,6 +109,25 @@ enum Command {
         /// Write pictures of the page, small and wide, light and dark
         #[arg(long, value_name = "DIRECTORY")]
         screenshots: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Drill {
+    /// Redis loses everything
+    RedisLoss {
+        /// Only when reservations are acknowledged like this; else at each level in turn
+        #[arg(long, value_name = "LEVEL", value_enum)]
+        ack: Option<drill::Ack>,
+        /// Units for sale; twice as many buyers come
+        #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(10..=200_000))]
+        units: u64,
+        /// Clicks a second
+        #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=20_000))]
+        rate: u64,
+        /// For reports, a directory for each level
+        #[arg(long, default_value = "target/drill", value_name = "DIRECTORY")]
+        output: PathBuf,
     },
 }
 
@@ -132,6 +156,10 @@ fn main() -> ExitCode {
         Command::Chaos { seed, seeds, minutes, redis, output } => {
             let seconds = (minutes * 60.0) as u64;
             storm::run::run(&storm::run::Options { seed, seeds, seconds, layout: redis, output })
+        }
+        Command::Drill { drill: Drill::RedisLoss { ack, units, rate, output } } => {
+            let acks = ack.map_or(drill::Ack::ALL.to_vec(), |ack| vec![ack]);
+            drill::redis_loss(&drill::Options { acks, units, rate, output })
         }
         Command::Pages { own: true, screenshots, .. } => pages::run_own(screenshots),
         Command::Pages { own: false, url, token, admin, screenshots } => {

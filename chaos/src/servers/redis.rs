@@ -1,6 +1,5 @@
 //! Redis, or another server that speaks as it does: one, one with a replica and a Sentinel, or a cluster of three masters.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -71,35 +70,35 @@ impl Redis {
         Ok(Redis { program, version: version.to_owned(), layout })
     }
 
-    fn launch(&self, site: &Site, name: &str, port: u16, options: &[&str]) -> Result<Launch, String> {
+    /// A process with its file. What a server or a Sentinel learns is kept there, such as who follows whom since a failover: a
+    /// file that is there already is left as it is.
+    fn launch(&self, site: &Site, name: &str, port: u16, settings: &str) -> Result<Launch, String> {
         let directory = site.directory.join(name);
         create(&directory)?;
-        let port = port.to_string();
-        let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
-        arguments.extend(["--bind", "127.0.0.1", "--port", &port, "--daemonize", "no", "--dir"].map(OsString::from));
-        arguments.push(directory.into());
-        Ok(Launch { name: name.to_owned(), program: self.program.clone(), arguments })
+        let file = directory.join("redis.conf");
+        if !file.is_file() {
+            let place = format!("bind 127.0.0.1\nport {port}\ndaemonize no\ndir \"{}\"\n", directory.display());
+            write(&file, place + settings)?;
+        }
+        Ok(Launch { name: name.to_owned(), program: self.program.clone(), arguments: vec![file.into()] })
     }
 
     fn sentinel(&self, site: &Site) -> Result<Launch, String> {
-        let file = site.directory.join("sentinel.conf");
-        // It keeps what it learns in this file, so one that is there already is left as it is.
-        if !file.is_file() {
-            write(&file, "")?;
-        }
-        self.launch(site, "sentinel", site.ports[2], &[&file.display().to_string(), "--sentinel"])
+        let mut launch = self.launch(site, "sentinel", site.ports[2], "")?;
+        launch.arguments.push("--sentinel".into());
+        Ok(launch)
     }
 
     fn master(&self, site: &Site, place: usize) -> Result<Launch, String> {
-        let bus = site.ports[place + MASTERS].to_string();
-        let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &bus];
-        self.launch(site, &format!("master-{place}"), site.ports[place], &[IN_MEMORY, &cluster].concat())
+        let bus = site.ports[place + MASTERS];
+        let cluster = format!("cluster-enabled yes\ncluster-node-timeout 2000\ncluster-port {bus}\n");
+        self.launch(site, &format!("master-{place}"), site.ports[place], &(IN_MEMORY.to_owned() + &cluster))
     }
 }
 
 /// Nothing is written to the disk: what a server that ends has lost is what the tests want to see. A replica is sent the
 /// data at once instead of after five seconds in which others might join.
-const IN_MEMORY: &[&str] = &["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
+const IN_MEMORY: &str = "save \"\"\nappendonly no\nrepl-diskless-sync-delay 0\n";
 
 impl Installed for Redis {
     fn version(&self) -> &str {
@@ -110,8 +109,7 @@ impl Installed for Redis {
         match self.layout {
             Layout::Single => Ok(vec![self.launch(site, "redis", site.ports[0], IN_MEMORY)?]),
             Layout::Sentinel => {
-                let of = format!("127.0.0.1 {}", site.ports[0]);
-                let follow = [IN_MEMORY, &["--replicaof", &of]].concat();
+                let follow = format!("{IN_MEMORY}replicaof 127.0.0.1 {}\n", site.ports[0]);
                 Ok(vec![
                     self.launch(site, "master", site.ports[0], IN_MEMORY)?,
                     self.launch(site, "replica", site.ports[1], &follow)?,

@@ -1,15 +1,15 @@
 //! One run: servers, deployment, buyers, strikes, healing, verdict.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::plan::{Planned, draw};
 use super::strike::{Begun, Struck, Target};
 use super::timeline;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Programs, wait_for};
 use crate::servers::{Cache, Lab, Layout, Server};
-use crate::{repository_root, stop};
+use crate::stop;
 
 /// Clicks a second: what an emulator that lets one transaction at a time write can turn into orders, payments and
 /// cancellations while processes are missing.
@@ -61,10 +61,10 @@ impl Outcome {
 
 /// Runs every seed; `false` if a promise was broken in one.
 pub fn run(options: &Options) -> Result<bool, String> {
-    let binary = build()?;
+    let programs = Programs::build()?;
     let mut outcomes = Vec::new();
     for seed in options.seed..options.seed + options.seeds {
-        let outcome = one(options, seed, &binary)?;
+        let outcome = one(options, seed, &programs)?;
         println!(
             "seed {seed}, redis {}: {}",
             name(outcome.layout),
@@ -93,20 +93,20 @@ pub fn name(layout: Layout) -> &'static str {
     }
 }
 
-fn one(options: &Options, seed: u64, binary: &Path) -> Result<Outcome, String> {
+fn one(options: &Options, seed: u64, programs: &Programs) -> Result<Outcome, String> {
     let layout = options.layout.unwrap_or_else(|| layout_of(seed));
     let output = options.output.join(seed.to_string());
     let place = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut lab = Lab::start(&Cache::of_user()?, &Server::all(layout))?;
-    let mut fleet = Fleet::start(binary, &lab, place.path())?;
-    let mut load = start_load(options, seed, &fleet, binary, &output)?;
+    let mut fleet = Fleet::start(&programs.doorbuster, &lab, place.path())?;
+    let mut load = start_load(options, seed, &fleet, &programs.load, &output)?;
     let began = Instant::now();
     let plan = draw(seed, layout, options.seconds * 1_000);
     let mut target = Target { fleet: &mut fleet, lab: &mut lab };
     let struck = strike(plan, &mut target, began)?;
     let mut wrong: Vec<String> = struck.iter().filter_map(|struck| struck.wrong.clone()).collect();
     fleet.heal()?;
-    let status = wait(&mut load, Duration::from_secs(options.seconds) + AFTERMATH_MAX)?;
+    let status = wait_for(&mut load, Duration::from_secs(options.seconds) + AFTERMATH_MAX)?;
     wrong.extend(fleet.stop());
     let outcome = Outcome { seed, layout, struck, verdict: status.code(), wrong };
     timeline::write(&outcome, &output)?;
@@ -143,30 +143,10 @@ fn strike(plan: Vec<Planned>, target: &mut Target<'_>, began: Instant) -> Result
     Ok(struck)
 }
 
-/// The programs that are run, built as this one was.
-fn build() -> Result<PathBuf, String> {
-    println!("building the platform and the load tool");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let packages =
-        ["build", "--quiet", "-p", "doorbuster", "-p", "doorbuster-load", "--features", "doorbuster/production"];
-    let built = command.args(packages).current_dir(repository_root()).status();
-    if !built.map_err(|error| format!("cargo: {error}"))?.success() {
-        return Err("the platform could not be built".to_owned());
-    }
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let beside = own.parent().ok_or("this program lies nowhere")?;
-    // A copy: a build of somebody else must not change the program under the processes that are started again.
-    let directory = tempfile::tempdir().map_err(|error| error.to_string())?.keep();
-    for program in ["doorbuster", "load"] {
-        std::fs::copy(beside.join(program), directory.join(program)).map_err(|error| format!("{program}: {error}"))?;
-    }
-    Ok(directory.join("doorbuster"))
-}
-
-fn start_load(options: &Options, seed: u64, fleet: &Fleet, binary: &Path, output: &Path) -> Result<Child, String> {
+fn start_load(options: &Options, seed: u64, fleet: &Fleet, program: &Path, output: &Path) -> Result<Child, String> {
     let buyers = (options.seconds * CLICKS_PER_SECOND) as f64 / CLICKS_PER_BUYER;
     let minutes = (Duration::from_secs(options.seconds) + AFTERMATH_MAX).as_secs() / 60;
-    Command::new(binary.with_file_name("load"))
+    Command::new(program)
         .args(["mixed", "--operator", "--sales", "2", "--skus", "20", "--shards", "3", "--stock", "60"])
         .args(["--buyers", &format!("{buyers:.0}"), "--rate", &CLICKS_PER_SECOND.to_string()])
         .args(["--hold", &HOLD_SECONDS.to_string(), "--seed", &seed.to_string(), "--url", &fleet.url()])
@@ -178,22 +158,6 @@ fn start_load(options: &Options, seed: u64, fleet: &Fleet, binary: &Path, output
         .stdin(Stdio::null())
         .spawn()
         .map_err(|error| format!("the load tool did not start: {error}"))
-}
-
-fn wait(load: &mut Child, most: Duration) -> Result<ExitStatus, String> {
-    let began = Instant::now();
-    while began.elapsed() < most {
-        if let Some(status) = load.try_wait().map_err(|error| error.to_string())? {
-            return Ok(status);
-        }
-        if stop::asked().is_some() {
-            break;
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    // It has not said anything, so nothing holds.
-    let _ = load.kill();
-    load.wait().map_err(|error| error.to_string())
 }
 
 /// Strikes of each kind, made and felt, over all seeds.

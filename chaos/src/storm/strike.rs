@@ -12,6 +12,12 @@ const DEAF: Duration = Duration::from_millis(700);
 /// A process that is asked to stop in the middle of a run.
 const STOP_MAX: Duration = Duration::from_secs(40);
 
+/// A Sentinel of the lab promotes within two seconds.
+const PROMOTION_MAX: Duration = Duration::from_secs(15);
+/// The kernel ends a process as soon as it has its turn.
+const KILL_MAX: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// What became of a strike.
 #[derive(Clone, Debug)]
 pub struct Struck {
@@ -97,6 +103,7 @@ impl Target<'_> {
             }
             Strike::FailOver => {
                 if let Some(process) = begun.killed {
+                    self.wait_for_promotion(process);
                     self.restart("redis", process)?;
                 }
             }
@@ -120,8 +127,24 @@ impl Target<'_> {
     }
 
     fn restart(&mut self, server: &str, process: &str) -> Result<(), String> {
+        let killed = self.process(server, process);
+        let began = Instant::now();
+        // On a busy machine even a process that is killed needs its turn to end.
+        while killed.as_ref().is_some_and(Process::is_running) && began.elapsed() < KILL_MAX {
+            std::thread::sleep(LOOK_EVERY);
+        }
         let server = self.named(server).ok_or_else(|| format!("there is no {server}"))?;
         self.lab.restart(server, process)
+    }
+
+    /// A master that is back before the Sentinel misses it stays the master, with nothing: a loss, and no failover.
+    fn wait_for_promotion(&self, killed: &str) {
+        let (began, server) = (Instant::now(), self.named("redis"));
+        let site = server.and_then(|server| self.lab.server(server)).map(|running| &running.site);
+        let promoted = || site.and_then(|site| Watched::of(site).ok()).is_none_or(|watched| watched.master != killed);
+        while !promoted() && began.elapsed() < PROMOTION_MAX {
+            std::thread::sleep(LOOK_EVERY * 10);
+        }
     }
 
     /// Only where both follow each other: a master that is killed with no replica in step would leave nobody to promote.
