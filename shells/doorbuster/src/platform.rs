@@ -6,16 +6,18 @@ use doorbuster_core::ids::ShardId;
 use doorbuster_core::limits::GROUP_MAX;
 use doorbuster_embedded::data::DataDirectory;
 use doorbuster_embedded::rows::{RowsFeed, RowsStore};
-use doorbuster_embedded::server::{LogIntents, MemoryDelayQueue, ShardServer};
+use doorbuster_embedded::server::{LogIntents, MemoryDelayQueue, MemorySharedCache, ShardServer};
 use doorbuster_runtime::drive::{Stop, spawn};
 use doorbuster_runtime::env::SharedEnv;
 use doorbuster_runtime::ports::Unavailable;
 use doorbuster_runtime::ports::admit::Admit;
+use doorbuster_runtime::ports::cache::SharedCache;
 use doorbuster_runtime::ports::store::Store;
 use doorbuster_runtime::roles::auditor::{self, LiveCheck};
+use doorbuster_runtime::roles::cache::{self, Behind, Products};
 use doorbuster_runtime::roles::lane::Lanes;
 use doorbuster_runtime::roles::settler::ClearLatch;
-use doorbuster_runtime::roles::{Ports, balancer, intake, keeper, payment, reaper, settler, sweep};
+use doorbuster_runtime::roles::{Ports, balancer, intake, invalidator, keeper, payment, reaper, settler, sweep};
 use doorbuster_runtime::telemetry::{Metric, Telemetry};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,6 +74,8 @@ pub fn embed(data: DataDirectory, env: SharedEnv, webhooks: SocketAddr, webhook_
 pub struct Running {
     /// The lanes.
     pub admit: Arc<dyn Admit>,
+    /// The products, through the cache of this process.
+    pub products: Arc<Products>,
     /// The live oracle.
     pub verdicts: watch::Receiver<Vec<LiveCheck>>,
 }
@@ -91,9 +95,18 @@ pub async fn start(embedded: &Embedded, clear_latch: ClearLatch, stop: &Stop) ->
     let balancers = balancer::start(ports, keepers.clone(), stop);
     let admit = balancers.watch(Arc::new(Lanes::new(ports.clone(), stop.clone(), GROUP_MAX)));
     payment::start(ports, admit.clone(), stop);
+    let products = read_products(ports, stop);
     let verdicts = auditor::start(ports, keepers, stop);
     look_after_the_log(embedded.intents.clone(), embedded.feed.clone(), ports.telemetry.clone(), stop.clone());
-    Ok(Running { admit, verdicts })
+    Ok(Running { admit, products, verdicts })
+}
+
+/// Caches as several processes have them, in one: what they hold ends with the process, so nothing is older than its rows.
+/// The outbox is read without a relay; a change is told to the only edge by the same invalidator that tells many.
+fn read_products(ports: &Ports, stop: &Stop) -> Arc<Products> {
+    let shared: Arc<dyn SharedCache> = Arc::new(MemorySharedCache::new(ports.env.clone()));
+    invalidator::start(ports, &shared, stop);
+    cache::start(Behind { env: ports.env.clone(), store: ports.store.clone(), shared }, stop)
 }
 
 async fn all_shards(store: &dyn Store) -> Result<Vec<ShardId>, Unavailable> {
@@ -103,7 +116,8 @@ async fn all_shards(store: &dyn Store) -> Result<Vec<ShardId>, Unavailable> {
 
 /// Keeps the gauges of what waits in the log and in the outbox, and gives up outbox events that every reader has dealt with.
 fn look_after_the_log(intents: LogIntents, feed: RowsFeed, telemetry: Arc<Telemetry>, mut stop: Stop) {
-    let readers = [reaper::READER, settler::READER, payment::READER].map(|reader| (reader.group, reader.topic));
+    let readers = [reaper::READER, settler::READER, payment::READER, invalidator::READER];
+    let readers = readers.map(|reader| (reader.group, reader.topic));
     spawn(async move {
         while !*stop.borrow() {
             if let Ok(lag) = intents.lag() {

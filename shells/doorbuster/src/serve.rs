@@ -9,13 +9,15 @@ mod secrets;
 use crate::up::{Latches, bind, clear_latch, stopped_by_signal};
 use clap::Args;
 use config::Config;
-use doorbuster_runtime::drive::spawn;
+use doorbuster_runtime::drive::{Stop, spawn};
 use doorbuster_runtime::env::SystemEnv;
+use doorbuster_runtime::roles::cache::{self, Behind};
 use doorbuster_runtime::roles::role::{Platform, Role};
 use doorbuster_web::api::{Api, Settings, Shared};
-use doorbuster_web::watch::{self, Watched};
+use doorbuster_web::watch::{Watched, attend};
 use std::error::Error;
 use std::path::PathBuf;
+use tokio::sync::watch;
 
 /// The role that waits for buyers.
 const EDGE: &str = "edge";
@@ -73,31 +75,38 @@ async fn serve(duties: &Duties, config: Config, dev: bool) -> Result<(), Box<dyn
     let watcher = bind(config.http.watch, "[http] watch").await?;
     let door = if duties.edge { Some(bind(config.http.listen, "[http] listen").await?) } else { None };
     let latches = Latches::default();
-    let platform = connect::connect(&config, SystemEnv::skewed(config.clock.skew_ms), clear_latch(&latches), &stop).await?;
+    let platform =
+        connect::connect(&config, SystemEnv::skewed(config.clock.skew_ms), clear_latch(&latches), &stop).await?;
     for role in &duties.roles {
         platform.start(*role, &stop);
         println!("{} works", role.name());
     }
     let watched = Watched { store: platform.ports.store.clone(), telemetry: platform.ports.telemetry.clone() };
     println!("watch http://{}/metrics", watcher.local_addr()?);
-    let watching = spawn(watch::attend(watcher, watched, stop.clone()));
+    let watching = spawn(attend(watcher, watched, stop.clone()));
     if let Some(door) = door {
-        let api = edge(&platform, &config, dev);
+        // The products end behind the requests that wait for them: those are answered first.
+        let (end_products, products_ended) = watch::channel(false);
+        let api = edge(&platform, &config, dev, &products_ended);
         // Set once, before the first request.
         let _ = latches.set(api.clone());
         println!("edge http://{}/", door.local_addr()?);
         doorbuster_web::serve(door, api, stop).await?;
+        end_products.send_replace(true);
     }
     watching.await??;
     Ok(())
 }
 
-fn edge(platform: &Platform, config: &Config, dev: bool) -> Shared {
+fn edge(platform: &Platform, config: &Config, dev: bool, products_ended: &Stop) -> Shared {
+    let (env, store) = (platform.ports.env.clone(), platform.ports.store.clone());
+    let behind = Behind { env, store, shared: platform.shared_cache.clone() };
     let ports = doorbuster_web::api::Ports {
         store: platform.ports.store.clone(),
         ledger: platform.ports.ledger.clone(),
         admit: platform.admit.clone(),
         provider: platform.ports.provider.clone(),
+        products: cache::start(behind, products_ended),
         env: platform.ports.env.clone(),
         telemetry: platform.ports.telemetry.clone(),
         verdicts: None,

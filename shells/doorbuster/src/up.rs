@@ -118,6 +118,7 @@ fn edge(embedded: &Embedded, running: Running, secrets: Secrets, env: &SharedEnv
         ledger: embedded.ports.ledger.clone(),
         admit: running.admit,
         provider: embedded.ports.provider.clone(),
+        products: running.products,
         env: env.clone(),
         telemetry: embedded.ports.telemetry.clone(),
         verdicts: Some(translate(running.verdicts, stop.clone())),

@@ -10,12 +10,16 @@ mod platform;
 mod provider;
 mod shop;
 
-use doorbuster_core::database::rows::{PaymentStatus, Phase, SaleState};
-use doorbuster_core::ids::{Key, OrderId, ReservationId};
+use doorbuster_core::cache::talk::Answer;
+use doorbuster_core::database::command::Command;
+use doorbuster_core::database::rows::{PaymentStatus, Phase, ProductRow, SaleState};
+use doorbuster_core::ids::{Key, OrderId, ProductId, ReservationId, Version};
 use doorbuster_core::ledger::page::Acceptance;
 use doorbuster_core::ledger::reserve::ReserveRefusal;
 use doorbuster_core::order::status::{Ending, Rejection, Status};
+use doorbuster_core::sale::command::SaleCommand;
 use doorbuster_runtime::ports::admit::Admission;
+use doorbuster_runtime::roles::{cache, invalidator};
 use shop::{Shop, eventually, order_of, sale, shard, sku, user};
 use std::cell::Cell;
 
@@ -189,6 +193,39 @@ async fn a_close_returns_what_is_not_sold() {
     assert_eq!((total.pool, stock.granted, stock.consumed), (7, 3, 3));
     let rejected = Status::Rejected(Rejection::SaleClosed);
     assert!(shop.audit().await.iter().all(|order| order.status != rejected), "nobody was promised too much");
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_a_product_is_told_to_the_cache_of_the_edge() {
+    let directory = tempfile::tempdir().unwrap();
+    let shop = Shop::start(directory.path()).await;
+    let lamp = ProductId::parse("lamp").unwrap();
+    for version in 1..=3 {
+        let row = ProductRow {
+            id: lamp,
+            name: format!("Lamp {version}"),
+            category: String::new(),
+            image_url: String::new(),
+            version: Version(0),
+        };
+        shop.apply(Command::Sale(SaleCommand::PutProducts(vec![row]))).await.unwrap();
+        eventually("the change is shown", async || match shop.running.products.read(lamp).await {
+            Answer::Found { version: shown, value } if shown == Version(version) => {
+                let row = cache::decode(&value).expect("this release wrote it");
+                assert_eq!((row.version, row.name), (shown, format!("Lamp {version}")));
+                Some(())
+            }
+            Answer::Found { .. } | Answer::Absent | Answer::Overloaded | Answer::NotReady => None,
+        })
+        .await;
+        // By its message or by its floor, and not because what is kept had reached its age.
+        let reader = invalidator::READER;
+        eventually("the invalidator has dealt with it", async || {
+            (shop.embedded.feed.unsent(reader.group, reader.topic) == Ok(0)).then_some(())
+        })
+        .await;
+    }
     shop.stop().await;
 }
 

@@ -17,6 +17,7 @@ use doorbuster_runtime::ports::admit::Admit;
 use doorbuster_runtime::ports::ledger::Ledger;
 use doorbuster_runtime::ports::provider::Provider;
 use doorbuster_runtime::ports::store::{Snapshot, Store};
+use doorbuster_runtime::roles::cache::Products;
 use doorbuster_runtime::telemetry::Telemetry;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -84,6 +85,8 @@ pub struct Ports {
     pub admit: Arc<dyn Admit>,
     /// The payment provider.
     pub provider: Arc<dyn Provider>,
+    /// The products, through the cache of this process.
+    pub products: Arc<Products>,
     /// Clocks and entropy.
     pub env: SharedEnv,
     /// Counters.

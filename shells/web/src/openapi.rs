@@ -51,6 +51,9 @@ fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     responses
         .insert(status.to_string(), json!({"description": "Done.", "content": {media: {"schema": reference(schema)}}}));
+    if route.is_versioned() {
+        responses.insert("304".to_owned(), json!({"description": "The caller has this version already."}));
+    }
     let mut by_status: BTreeMap<u16, Vec<Slug>> = BTreeMap::new();
     for slug in route.all_problems() {
         by_status.entry(slug.status()).or_default().push(slug);
@@ -87,6 +90,13 @@ fn parameters(route: &Route) -> Vec<Value> {
             "required": route.problems.contains(&Slug::KeyMissing),
             "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
         }));
+    }
+    let tags = |name, what| json!({"name": name, "in": "header", "description": what, "schema": {"type": "string"}});
+    if route.problems.contains(&Slug::StaleVersion) {
+        parameters.push(tags("If-Match", "The ETag of the version that the change was made for."));
+    }
+    if route.is_versioned() {
+        parameters.push(tags("If-None-Match", "The ETag of the version that the caller has."));
     }
     parameters
 }

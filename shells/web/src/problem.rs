@@ -86,6 +86,7 @@ problems! {
     PaymentState, 409, "payment-state", "The payment's state does not allow it", None, "Nothing to do: the payment has been dealt with.";
     SaleConflict, 409, "sale-conflict", "The sale's state or rules do not allow it", None, "Read the sale; its rules are fixed at its creation, and closed is for good.";
     ShardNotOpen, 409, "shard-not-open", "The shard has no epoch that could be ended", None, "Read the shard's phase; an epoch that is ending already needs nothing.";
+    StaleVersion, 412, "stale-version", "The row has another version than the change was made for", None, "Nothing was written. Read it again, and decide whether the change is still wanted.";
     BodyTooLarge, 413, "body-too-large", "The body is too large", None, "Send at most 16 KiB; an operator may send 8 MiB.";
     TooManyRows, 413, "too-many-rows", "The import has too many rows", None, "Send chunks of at most 10,000 rows; repeating a chunk is harmless.";
     UnsupportedMediaType, 415, "unsupported-media-type", "The content type is not taken here", None, "Send application/json; an import takes text/csv or application/x-ndjson.";

@@ -3,7 +3,7 @@
 use crate::admin::{catalogue, import, orders as admin_orders, sales as admin_sales, shards};
 use crate::api::Shared;
 use crate::problem::{Answer, Slug};
-use crate::{admin, assets, body, health, live, openapi, orders, payments, reservations, reserve, shop};
+use crate::{admin, assets, body, health, live, openapi, orders, payments, products, reservations, reserve, shop};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, delete, get, post, put};
@@ -95,8 +95,8 @@ routes! {
         "One sale with its SKUs and what is left of them." shop::sale;
     get "/v1/products" Public None => 200 JSON, "Products" [InvalidQuery]
         "Products in the order of their ids: limit, after, category, q." shop::products;
-    get "/v1/products/{product}" Public None => 200 JSON, "Product" [UnknownProduct]
-        "One product." shop::product;
+    get "/v1/products/{product}" Public None => 200 JSON, "Product" [UnknownProduct, Overloaded]
+        "One product, through caches that follow each change. Its version is the header ETag." products::read;
     get "/v1/live" Public None => 200 EVENTS, "Live" [Unauthenticated, Forbidden]
         "The console's feed, each second; one document where the header Accept asks for JSON." live::feed;
     post "/admin/v1/sales" Admin Some((JSON, "NewSale")) => 201 JSON, "AdminSale" [SaleConflict, OutcomeUnknown]
@@ -124,8 +124,8 @@ routes! {
         "Every row of the sale from one snapshot, as JSON lines: what the oracle reads." admin::audit::stream_audit;
     post "/admin/v1/sales/{sale}/shards/{shard}/seal" Admin None => 202 JSON, "Shard" [UnknownSale, UnknownShard, ShardNotOpen, OutcomeUnknown]
         "Ends the shard's epoch; the next one is rebuilt from the rows." shards::seal;
-    put "/admin/v1/products/{product}" Admin Some((JSON, "NewProduct")) => 200 JSON, "Product" [UnknownProduct, OutcomeUnknown]
-        "Writes a product." catalogue::put_product;
+    put "/admin/v1/products/{product}" Admin Some((JSON, "NewProduct")) => 200 JSON, "Product" [UnknownProduct, StaleVersion, OutcomeUnknown]
+        "Writes a product; with the header If-Match only over the version that it names, as it stands right before the write." catalogue::put_product;
     post "/admin/v1/orders/{order}/refund" Admin Some((JSON, "Refund")) => 202 JSON, "Order" [UnknownOrder, NotYet, ForbiddenTransition, OutcomeUnknown]
         "Begins to give a paid order's money back." admin_orders::refund;
     post "/admin/v1/orders/{order}/cancel" Admin None => 200 JSON, "Order" [UnknownOrder, NotYet, ForbiddenTransition, OutcomeUnknown]
@@ -168,6 +168,11 @@ async fn click(State(api): State<Shared>, names: crate::extract::Names, mut requ
 }
 
 impl Route {
+    /// Whether its answer has a version by which a caller may say what it knows already.
+    pub fn is_versioned(&self) -> bool {
+        self.method == "get" && self.answer.2 == "Product"
+    }
+
     /// Every problem that the route can answer with.
     pub fn all_problems(&self) -> Vec<Slug> {
         let mut slugs = self.problems.to_vec();

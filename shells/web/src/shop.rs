@@ -9,7 +9,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use doorbuster_core::database::rows::{ProductRow, SaleRow, SkuRow};
-use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::ProductId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -96,7 +95,6 @@ pub async fn products(State(api): State<Shared>, Query(wanted): Query<Wanted>) -
         return Err(Slug::InvalidQuery.because(format!("limit must be 1 to {LIMIT_MAX}.")));
     }
     let (products, next) = page(&api, &wanted, limit).await?;
-    let products: Vec<Value> = products.iter().map(product_json).collect();
     Ok(Json(json!({"products": products, "next": next})).into_response())
 }
 
@@ -121,23 +119,4 @@ async fn page(api: &Api, wanted: &Wanted, limit: usize) -> Result<(Vec<ProductRo
         }
     }
     Ok((found, after))
-}
-
-/// A product as JSON.
-pub fn product_json(row: &ProductRow) -> Value {
-    json!({
-        "id": row.id,
-        "name": row.name,
-        "category": row.category,
-        "image_url": row.image_url,
-        "version": row.version,
-    })
-}
-
-/// `GET /v1/products/{product}`
-pub async fn product(State(api): State<Shared>, names: Names) -> Answer {
-    let id = names.product()?;
-    let rows = api.read(Reads { products: [id].into(), ..Reads::default() }).await?;
-    let row = rows.products.get(&id).ok_or(Slug::UnknownProduct)?;
-    Ok(Json(product_json(row)).into_response())
 }

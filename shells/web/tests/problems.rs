@@ -74,7 +74,7 @@ async fn provoke(slug: Slug) -> Answer {
         | Slug::QuotaExceeded
         | Slug::NotReady
         | Slug::Overloaded => refuse_click(&served, slug).await,
-        Slug::BadRow | Slug::TooManyRows | Slug::SaleConflict | Slug::ShardNotOpen => {
+        Slug::BadRow | Slug::TooManyRows | Slug::SaleConflict | Slug::ShardNotOpen | Slug::StaleVersion => {
             refuse_operator(&served, slug).await
         }
         Slug::NotYet | Slug::ForbiddenTransition | Slug::PaymentState => refuse_order(&served, slug).await,
@@ -221,6 +221,13 @@ async fn refuse_operator(served: &Served, slug: Slug) -> Answer {
             let mut other = new_sale("demo", 3);
             other["limit_per_user"] = 7.into();
             root.post("/admin/v1/sales", &other).await
+        }
+        Slug::StaleVersion => {
+            let (path, product) = ("/admin/v1/products/p", json!({"name": "P"}));
+            root.put(path, &product).await.expect(200);
+            let answer = root.with("if-match", "\"2\"").put(path, &product).await;
+            assert_eq!(answer.json()["version"], 1);
+            answer
         }
         Slug::ShardNotOpen => {
             root.post("/admin/v1/sales/demo/shards/0/seal", &json!({})).await.expect(202);

@@ -1,9 +1,10 @@
 //! The products of one process, wired: its local cache, the shared one, and the database behind both.
 
-use super::Ports;
 use super::waiters::Waiters;
 use crate::drive::{Inbox, Perform, Performed, Stop, drive, inbox, spawn};
+use crate::env::SharedEnv;
 use crate::ports::cache::{Notice, SharedCache};
+use crate::ports::store::Store;
 use doorbuster_core::cache::Value;
 use doorbuster_core::cache::local::Cache;
 use doorbuster_core::cache::talk::{Absent, Answer, Effect, Event};
@@ -20,31 +21,53 @@ pub struct Products {
     waiters: Arc<Waiters<Answer>>,
 }
 
+/// What stands behind the local cache; cheap to clone.
+#[derive(Clone)]
+pub struct Behind {
+    /// Clocks and entropy.
+    pub env: SharedEnv,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The cache that all processes share.
+    pub shared: Arc<dyn SharedCache>,
+}
+
 /// Starts the cache of this process; it listens to changes from now on.
-pub fn start(ports: &Ports, shared: &Arc<dyn SharedCache>, stop: &Stop) -> Arc<Products> {
+pub fn start(behind: Behind, stop: &Stop) -> Arc<Products> {
     let (events, received) = inbox();
     let waiters = Arc::new(Waiters::default());
-    let performer = Arc::new(CachePerformer { ports: ports.clone(), shared: shared.clone(), waiters: waiters.clone() });
-    let machine = Cache::new(ports.env.entropy());
+    let (env, shared) = (behind.env.clone(), behind.shared.clone());
+    let performer = Arc::new(CachePerformer { behind, waiters: waiters.clone() });
+    let machine = Cache::new(env.entropy());
     let channel = (events.clone(), received);
-    spawn(drive(machine, performer, ports.env.clone(), stop.clone(), channel, |_| Event::Woken));
-    spawn(listen(shared.clone(), stop.clone(), events.clone()));
+    spawn(drive(machine, performer, env, stop.clone(), channel, |_| Event::Woken));
+    spawn(listen(shared, stop.clone(), events.clone()));
     Arc::new(Products { events, waiters })
 }
 
 impl Products {
+    /// Those of a process that has no cache: whoever asks is told to come again, elsewhere.
+    pub fn stopped() -> Arc<Products> {
+        Arc::new(Products { events: inbox().0, waiters: Arc::default() })
+    }
+
     /// One product, from wherever it is nearest.
     pub async fn read(&self, key: ProductId) -> Answer {
+        // Where the inbox is full the caller waits for room in it, as long as the patience for a request lasts: a crowd is
+        // what the cache is there for, and it has room for more callers than a process has connections.
+        let Ok(room) = self.events.reserve().await else { return Answer::NotReady };
         let (token, answered) = self.waiters.enter();
-        if self.events.try_send(Event::Asked { token, key }).is_err() {
-            self.waiters.answer(token, Answer::Overloaded);
+        room.send(Event::Asked { token, key });
+        tokio::select! {
+            biased;
+            answer = answered => answer.unwrap_or(Answer::NotReady),
+            // The cache stopped with the caller in it: another process answers.
+            () = self.events.closed() => Answer::NotReady,
         }
-        // The cache stopped with the caller in it: another process answers.
-        answered.await.unwrap_or(Answer::NotReady)
     }
 }
 
-/// A product as caches keep it.
+/// A product as caches keep it and as readers are sent it: one JSON document, the same bytes all the way.
 pub fn encode(row: &ProductRow) -> Value {
     serde_json::to_vec(row).expect("a row of texts and numbers has a JSON form").into()
 }
@@ -68,20 +91,21 @@ async fn listen(shared: Arc<dyn SharedCache>, stop: Stop, events: Inbox<Event>) 
 }
 
 struct CachePerformer {
-    ports: Ports,
-    shared: Arc<dyn SharedCache>,
+    behind: Behind,
     waiters: Arc<Waiters<Answer>>,
 }
 
 impl Perform<Cache> for CachePerformer {
     fn perform(&self, _: Now, effect: Effect) -> Option<Performed<Event>> {
-        let (ports, shared) = (self.ports.clone(), self.shared.clone());
+        let Behind { store, shared, .. } = self.behind.clone();
         match effect {
             Effect::ReadShared { ticket, key } => {
                 Some(Box::pin(async move { Some(Event::SharedRead { ticket, key, outcome: shared.read(key).await }) }))
             }
             Effect::Load { ticket, key } => {
-                Some(Box::pin(async move { Some(Event::Loaded { ticket, key, outcome: load(&ports, key).await }) }))
+                Some(Box::pin(
+                    async move { Some(Event::Loaded { ticket, key, outcome: load(store.as_ref(), key).await }) },
+                ))
             }
             Effect::FillShared { key, version, value, asked_at } => Some(Box::pin(async move {
                 Some(Event::Filled { key, outcome: shared.fill(key, version, value, asked_at).await })
@@ -94,9 +118,9 @@ impl Perform<Cache> for CachePerformer {
     }
 }
 
-async fn load(ports: &Ports, key: ProductId) -> Outcome<(Version, Value), Absent> {
+async fn load(store: &dyn Store, key: ProductId) -> Outcome<(Version, Value), Absent> {
     let reads = Reads { products: [key].into(), ..Reads::default() };
-    match ports.store.read(reads).await {
+    match store.read(reads).await {
         Ok(rows) => match rows.products.get(&key) {
             Some(row) => Outcome::Done((row.version, encode(row))),
             None => Outcome::Refused(Absent),

@@ -2,9 +2,9 @@
 
 use crate::api::Shared;
 use crate::body::Json as In;
+use crate::etag::{check_match, etag};
 use crate::extract::{Admin, Names};
 use crate::problem::{Answer, Slug};
-use crate::shop::product_json;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -13,6 +13,8 @@ use doorbuster_core::database::rows::ProductRow;
 use doorbuster_core::database::tables::Reads;
 use doorbuster_core::ids::Version;
 use doorbuster_core::sale::command::SaleCommand;
+use http::HeaderMap;
+use http::header::{ETAG, IF_MATCH};
 use serde::Deserialize;
 
 /// The body of a product.
@@ -27,12 +29,26 @@ pub struct Product {
 }
 
 /// `PUT /admin/v1/products/{product}`
-pub async fn put_product(State(api): State<Shared>, _: Admin, names: Names, In(product): In<Product>) -> Answer {
+///
+/// The version is compared before the transaction and not in it: of two operators who write in the same moment both may
+/// pass, and the later one stands.
+pub async fn put_product(
+    State(api): State<Shared>,
+    _: Admin,
+    names: Names,
+    headers: HeaderMap,
+    In(product): In<Product>,
+) -> Answer {
     let id = names.product()?;
+    let reads = Reads { products: [id].into(), ..Reads::default() };
+    if headers.contains_key(IF_MATCH) {
+        let rows = api.read(reads.clone()).await?;
+        check_match(&headers, rows.products.get(&id).map(|row| row.version))?;
+    }
     let Product { name, category, image_url } = product;
     let row = ProductRow { id, name, category, image_url, version: Version(0) };
     api.apply(Command::Sale(SaleCommand::PutProducts(vec![row]))).await?;
-    let rows = api.read(Reads { products: [id].into(), ..Reads::default() }).await?;
+    let rows = api.read(reads).await?;
     let row = rows.products.get(&id).ok_or(Slug::UnknownProduct)?;
-    Ok(Json(product_json(row)).into_response())
+    Ok(([(ETAG, etag(row.version))], Json(row)).into_response())
 }

@@ -17,8 +17,10 @@ use doorbuster_core::ledger::entry::{Entry, Intent};
 use doorbuster_core::ledger::epoch::{LadderCommand, LadderStep, chunks, load_head};
 use doorbuster_core::ledger::shard::Shard;
 use doorbuster_core::time::{Mono, Now, Wall};
-use doorbuster_runtime::env::Env;
+use doorbuster_embedded::server::MemorySharedCache;
+use doorbuster_runtime::env::{Env, SharedEnv};
 use doorbuster_runtime::ports::admit::Admission;
+use doorbuster_runtime::roles::cache::{self, Behind};
 use doorbuster_runtime::telemetry::Telemetry;
 use doorbuster_web::api::{Api, Light, LiveVerdict, Ports, Secrets, Settings, Shared};
 use doorbuster_web::token::{Caller, Role};
@@ -59,6 +61,8 @@ pub struct State {
     pub scripted: Option<Admission>,
     pub charges: Vec<(String, Option<String>)>,
     pub asked: u64,
+    /// Reads in which a product was asked for.
+    pub product_reads: u64,
 }
 
 /// Clocks that stand until they are moved.
@@ -211,6 +215,8 @@ impl State {
 /// A served world.
 pub struct Served {
     pub world: Arc<World>,
+    /// What all edges over this world share.
+    pub shared: MemorySharedCache,
     pub api: Shared,
     pub address: SocketAddr,
     pub telemetry: Arc<Telemetry>,
@@ -221,6 +227,19 @@ pub struct Served {
 impl Served {
     pub async fn start(settings: Settings) -> Served {
         let world = Arc::new(World { state: Mutex::default(), env: StillEnv::default(), release: Notify::new() });
+        let shared = MemorySharedCache::new(Arc::new(ports::SharedStill(world.clone())));
+        Served::over(world, shared, settings).await
+    }
+
+    /// One more edge over the same world.
+    pub async fn beside(&self) -> Served {
+        Served::over(self.world.clone(), self.shared.clone(), Settings::default()).await
+    }
+
+    async fn over(world: Arc<World>, shared: MemorySharedCache, settings: Settings) -> Served {
+        let env: SharedEnv = Arc::new(ports::SharedStill(world.clone()));
+        let (stop, stopped) = watch::channel(false);
+        let behind = Behind { env: env.clone(), store: world.clone(), shared: Arc::new(shared.clone()) };
         let telemetry = Telemetry::shared();
         let verdict = LiveVerdict { id: "I1", state: Light::Green, detail: "0 <= 0".into(), checked_at: Mono(0) };
         let ports = Ports {
@@ -228,7 +247,8 @@ impl Served {
             ledger: world.clone(),
             admit: world.clone(),
             provider: world.clone(),
-            env: Arc::new(ports::SharedStill(world.clone())),
+            products: cache::start(behind, &stopped),
+            env,
             telemetry: telemetry.clone(),
             verdicts: Some(watch::channel(vec![verdict]).1),
             depths: None,
@@ -238,9 +258,8 @@ impl Served {
         let api = Api::shared(ports, secrets, settings);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
         let server = doorbuster_runtime::drive::spawn(doorbuster_web::serve_on(listener, api.clone(), stopped));
-        Served { world, api, address, telemetry, stop, server }
+        Served { world, shared, api, address, telemetry, stop, server }
     }
 
     /// With rates that no test reaches, and the simulated provider's field.

@@ -59,6 +59,7 @@ impl Store for World {
     }
 
     async fn read(&self, reads: Reads) -> Result<Rows, Unavailable> {
+        self.state().product_reads += u64::from(!reads.products.is_empty());
         self.faulty().await?;
         Ok(self.state().rows.select(&reads))
     }

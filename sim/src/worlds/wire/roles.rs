@@ -22,6 +22,7 @@ use doorbuster_runtime::env::Env;
 use doorbuster_runtime::ports::admit::Admit;
 use doorbuster_runtime::ports::cache::SharedCache;
 use doorbuster_runtime::ports::drain::DrainedByForwarder;
+use doorbuster_runtime::roles::cache::{Behind, Products};
 use doorbuster_runtime::roles::lane::Lanes;
 use doorbuster_runtime::roles::role::{Platform, Role};
 use doorbuster_runtime::roles::{Ports, cache};
@@ -92,14 +93,18 @@ impl Shells {
         Arc::new(RedisSharedCache::new(self.servers.clone()))
     }
 
-    /// The products of an edge, watched.
-    fn read_products(&self) {
+    /// The products of an edge, watched; an edge of a world without a catalogue has none.
+    fn products(&self) -> Arc<Products> {
+        if !self.catalog.is_on {
+            return Products::stopped();
+        }
         let (reader, visits) = self.catalog.join(self.process.number);
         let (env, store) = (self.ports.env.clone(), self.ports.store.clone());
-        let store = Arc::new(WatchedStore::new(store, reader.clone(), env));
-        let ports = Ports { store, ..self.ports.clone() };
-        let shared: Arc<dyn SharedCache> = Arc::new(WatchedCache::new(self.shared_cache(), reader.clone()));
-        spawn(read_along(cache::start(&ports, &shared, &self.stop), reader, visits));
+        let store = Arc::new(WatchedStore::new(store, reader.clone(), env.clone()));
+        let shared = Arc::new(WatchedCache::new(self.shared_cache(), reader.clone()));
+        let products = cache::start(Behind { env, store, shared }, &self.stop);
+        spawn(read_along(products.clone(), reader, visits));
+        products
     }
 
     /// What a process of background roles stands on. Edges are other processes: their latches age.
@@ -119,14 +124,13 @@ impl Shells {
 
     /// An edge: the web server over this host's listener.
     async fn serve(&self) -> turmoil::Result {
-        if self.catalog.is_on {
-            self.read_products();
-        }
+        let products = self.products();
         let ports = doorbuster_web::api::Ports {
             store: self.ports.store.clone(),
             ledger: self.ports.ledger.clone(),
             admit: self.lanes(),
             provider: self.ports.provider.clone(),
+            products,
             env: self.ports.env.clone(),
             telemetry: self.ports.telemetry.clone(),
             verdicts: None,
