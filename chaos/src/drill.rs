@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use doorbuster_load::platform::{Platform, ShardState};
 use doorbuster_load::token::{Role, Signer};
 use tokio::runtime::Runtime;
 
-use crate::fleet::{Fleet, Programs, wait_for};
+use crate::fleet::{Fleet, Programs, Tool};
 use crate::servers::{Cache, Lab, Layout, Process, Server, Signal};
 use crate::stop;
 
@@ -86,7 +86,7 @@ fn one(options: &Options, ack: Ack, programs: &Programs) -> Result<bool, String>
     let fleet = Fleet::start(&programs.doorbuster, &lab, place.path())?;
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     let operator = operator(&fleet)?;
-    let mut load = start_load(options, ack, &fleet, programs)?;
+    let load = start_load(options, ack, &fleet, programs)?;
     wait_until(&runtime, &operator, "selling", |shards, cursor| is_open(shards) && cursor * 4 >= options.units)?;
     let before = shards(&runtime, &operator).unwrap_or_default();
     let wiped = Instant::now();
@@ -94,7 +94,7 @@ fn one(options: &Options, ack: Ack, programs: &Programs) -> Result<bool, String>
     println!("  {:>7.2} s  Redis is there again, and empty", wiped.elapsed().as_secs_f64());
     let phases = watch(&runtime, &operator, &before, wiped)?;
     tell(&phases);
-    let status = wait_for(&mut load, AFTERMATH_MAX)?;
+    let status = load.wait(AFTERMATH_MAX)?;
     let wrong = fleet.stop();
     wrong.iter().for_each(|wrong| println!("  {wrong}"));
     Ok(status.success() && wrong.is_empty())
@@ -107,7 +107,7 @@ fn operator(fleet: &Fleet) -> Result<Platform, String> {
     Ok(Platform::new(fleet.address(), &token, Instant::now() + lifetime))
 }
 
-fn start_load(options: &Options, ack: Ack, fleet: &Fleet, programs: &Programs) -> Result<Child, String> {
+fn start_load(options: &Options, ack: Ack, fleet: &Fleet, programs: &Programs) -> Result<Tool, String> {
     let mut command = Command::new(&programs.load);
     command.args(["burst", "--sale", SALE, "--ack", ack.name(), "--hold", &HOLD_SECONDS.to_string()]);
     command.args(["--stock", &options.units.to_string(), "--buyers", &(2 * options.units).to_string()]);
@@ -117,7 +117,7 @@ fn start_load(options: &Options, ack: Ack, fleet: &Fleet, programs: &Programs) -
         command.arg("--may-lose");
     }
     command.arg("--data").arg(fleet.directory()).arg("--output").arg(options.output.join(ack.name()));
-    command.stdin(Stdio::null()).spawn().map_err(|error| format!("the load tool did not start: {error}"))
+    Tool::start(&mut command)
 }
 
 /// The shards as the operator sees them; nothing while nobody answers, which is a part of what is drilled.

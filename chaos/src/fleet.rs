@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub use config::{Servers, TOKENS};
 pub use link::Link;
 pub use member::{Member, Place};
-pub use programs::{Programs, wait_for};
+pub use programs::{Programs, Tool};
 
 use crate::servers::Lab;
 use crate::stop;
@@ -67,6 +67,7 @@ pub fn links(name: &str) -> &'static [Link] {
 /// A running deployment; its processes are killed when it is dropped.
 pub struct Fleet {
     members: Vec<Member>,
+    edges: [SocketAddr; 2],
     door: Door,
     directory: PathBuf,
 }
@@ -91,7 +92,7 @@ impl Fleet {
                 Place { binary: binary.to_owned(), directory: directory.join(name), watch: free_address()?, listen };
             members.push(Member::new(name, role, place, &servers, door.address())?);
         }
-        let mut fleet = Fleet { members, door, directory: directory.to_owned() };
+        let mut fleet = Fleet { members, edges, door, directory: directory.to_owned() };
         for member in &mut fleet.members {
             member.start(0)?;
         }
@@ -107,6 +108,11 @@ impl Fleet {
     /// The same as an address.
     pub fn address(&self) -> SocketAddr {
         self.door.address()
+    }
+
+    /// Where each edge listens.
+    pub fn edges(&self) -> [SocketAddr; 2] {
+        self.edges
     }
 
     /// Has the key that signs tokens, as a platform's data directory does.
@@ -169,14 +175,9 @@ fn migrate(binary: &Path, servers: &Servers, directory: &Path) -> Result<(), Str
     let file = directory.join("migrate.toml");
     let somewhere = SocketAddr::from(([127, 0, 0, 1], 0));
     config::write(&file, &servers.config(|_, address| address, somewhere, somewhere, somewhere))?;
-    let mut child = Command::new(binary)
-        .args(["migrate", "--create-database", "--config"])
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("{}: {error}", binary.display()))?;
-    let status = wait_for(&mut child, MIGRATE_MAX)?;
+    let mut command = Command::new(binary);
+    command.args(["migrate", "--create-database", "--config"]).arg(&file).stdout(Stdio::null());
+    let status = Tool::start(&mut command)?.wait(MIGRATE_MAX)?;
     if status.success() { Ok(()) } else { Err(format!("the schema could not be made: {status}")) }
 }
 

@@ -5,6 +5,7 @@
 //! * [`pages`] tries the console in a real browser.
 //! * [`burst`] sells out a sale of a platform of its own, and kills it meanwhile.
 //! * [`servers`] gets and starts the real servers, and [`proxy`] stands between them and their clients.
+//! * [`sale`] is a whole sale through them, and what each of them has of it.
 //! * [`drill`] wipes Redis in the middle of a sale and tells how it opens again.
 //! * [`fleet`] is a deployment of the platform over them, and [`storm`] breaks it under buyers as a seed says.
 //! * [`licences`] holds the lock file to `deny.toml`.
@@ -22,6 +23,7 @@ pub mod licences;
 pub mod pages;
 pub mod platform;
 pub mod proxy;
+pub mod sale;
 pub mod servers;
 pub mod stop;
 pub mod storm;

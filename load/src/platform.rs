@@ -224,6 +224,16 @@ impl Platform {
         self.call(&Asked { body, ..Asked::of(Method::POST, "/admin/v1/sales") }).await.map(drop)
     }
 
+    /// Writes a product; repeated while the outcome is Unknown, which leaves the same product.
+    ///
+    /// # Errors
+    /// `Refused`, or `Unknown` at the deadline.
+    pub async fn put_product(&self, product: &str, name: &str) -> Result<(), PlatformError> {
+        let body = json!({ "name": name, "category": "load", "image_url": "" }).to_string().into_bytes();
+        let path = format!("/admin/v1/products/{product}");
+        self.repeat(Asked { method: Method::PUT, path: &path, key: None, body }).await.map(drop)
+    }
+
     /// `open`, `stop`, `resume` or `close`; repeated while the outcome is Unknown, which these allow.
     ///
     /// # Errors

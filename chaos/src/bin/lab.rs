@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use doorbuster_chaos::servers::{Cache, Choice, Layout, Standing};
-use doorbuster_chaos::{burst, ci, drill, licences, pages, repository_root, storm, tidy};
+use doorbuster_chaos::{burst, ci, drill, licences, pages, repository_root, sale, storm, tidy};
 
 #[derive(Parser)]
 #[command(name = "lab", about = "Holds the repository to its promises")]
@@ -87,6 +87,27 @@ enum Command {
         #[arg(long, default_value = "target/chaos", value_name = "DIRECTORY")]
         output: PathBuf,
     },
+    /// A whole sale through real servers, each role in a process of its own
+    Sale {
+        /// How Redis is laid out
+        #[arg(long, value_name = "LAYOUT", value_enum, default_value_t)]
+        redis: Layout,
+        /// Slices of users
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
+        shards: u32,
+        /// Units for sale
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        units: u64,
+        /// Buyers; each clicks once
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        buyers: u64,
+        /// Clicks a second
+        #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=50_000))]
+        rate: u64,
+        /// For the report
+        #[arg(long, default_value = "target/sale", value_name = "DIRECTORY")]
+        output: PathBuf,
+    },
     /// Lose a server's data in the middle of a sale, and see how the sale goes on
     Drill {
         #[command(subcommand)]
@@ -156,6 +177,9 @@ fn main() -> ExitCode {
         Command::Chaos { seed, seeds, minutes, redis, output } => {
             let seconds = (minutes * 60.0) as u64;
             storm::run::run(&storm::run::Options { seed, seeds, seconds, layout: redis, output })
+        }
+        Command::Sale { redis, shards, units, buyers, rate, output } => {
+            sale::run(&sale::Options { layout: redis, shards, units, buyers, rate, output })
         }
         Command::Drill { drill: Drill::RedisLoss { ack, units, rate, output } } => {
             let acks = ack.map_or(drill::Ack::ALL.to_vec(), |ack| vec![ack]);

@@ -1,7 +1,7 @@
 //! The programs that a run needs, built as the lab was.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::LOOK_EVERY;
@@ -40,16 +40,34 @@ impl Programs {
     }
 }
 
-/// Waits until a program ends; one that does not in time, or when this program is told to stop, is ended.
-pub fn wait_for(child: &mut Child, most: Duration) -> Result<ExitStatus, String> {
-    let began = Instant::now();
-    while began.elapsed() < most && stop::asked().is_none() {
-        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-            return Ok(status);
-        }
-        std::thread::sleep(LOOK_EVERY);
+/// A program that does one thing and ends; ended when this is dropped before.
+pub struct Tool(Child);
+
+impl Tool {
+    pub fn start(command: &mut Command) -> Result<Tool, String> {
+        let child = command.stdin(Stdio::null()).spawn();
+        child.map(Tool).map_err(|error| format!("{}: {error}", command.get_program().display()))
     }
-    // It has not said anything, so nothing holds.
-    let _ = child.kill();
-    child.wait().map_err(|error| error.to_string())
+
+    /// Waits until it ends; one that does not in time, or when this program is told to stop, is made to.
+    pub fn wait(mut self, most: Duration) -> Result<ExitStatus, String> {
+        let began = Instant::now();
+        while began.elapsed() < most && stop::asked().is_none() {
+            if let Some(status) = self.0.try_wait().map_err(|error| error.to_string())? {
+                return Ok(status);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        // It has not said anything, so nothing holds.
+        let _ = self.0.kill();
+        self.0.wait().map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

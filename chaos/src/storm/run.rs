@@ -1,13 +1,13 @@
 //! One run: servers, deployment, buyers, strikes, healing, verdict.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::plan::{Planned, draw};
 use super::strike::{Begun, Struck, Target};
 use super::timeline;
-use crate::fleet::{Fleet, Programs, wait_for};
+use crate::fleet::{Fleet, Programs, Tool};
 use crate::servers::{Cache, Lab, Layout, Server};
 use crate::stop;
 
@@ -99,14 +99,14 @@ fn one(options: &Options, seed: u64, programs: &Programs) -> Result<Outcome, Str
     let place = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut lab = Lab::start(&Cache::of_user()?, &Server::all(layout))?;
     let mut fleet = Fleet::start(&programs.doorbuster, &lab, place.path())?;
-    let mut load = start_load(options, seed, &fleet, &programs.load, &output)?;
+    let load = start_load(options, seed, &fleet, &programs.load, &output)?;
     let began = Instant::now();
     let plan = draw(seed, layout, options.seconds * 1_000);
     let mut target = Target { fleet: &mut fleet, lab: &mut lab };
     let struck = strike(plan, &mut target, began)?;
     let mut wrong: Vec<String> = struck.iter().filter_map(|struck| struck.wrong.clone()).collect();
     fleet.heal()?;
-    let status = wait_for(&mut load, Duration::from_secs(options.seconds) + AFTERMATH_MAX)?;
+    let status = load.wait(Duration::from_secs(options.seconds) + AFTERMATH_MAX)?;
     wrong.extend(fleet.stop());
     let outcome = Outcome { seed, layout, struck, verdict: status.code(), wrong };
     timeline::write(&outcome, &output)?;
@@ -143,21 +143,20 @@ fn strike(plan: Vec<Planned>, target: &mut Target<'_>, began: Instant) -> Result
     Ok(struck)
 }
 
-fn start_load(options: &Options, seed: u64, fleet: &Fleet, program: &Path, output: &Path) -> Result<Child, String> {
+fn start_load(options: &Options, seed: u64, fleet: &Fleet, program: &Path, output: &Path) -> Result<Tool, String> {
     let buyers = (options.seconds * CLICKS_PER_SECOND) as f64 / CLICKS_PER_BUYER;
     let minutes = (Duration::from_secs(options.seconds) + AFTERMATH_MAX).as_secs() / 60;
-    Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(["mixed", "--operator", "--sales", "2", "--skus", "20", "--shards", "3", "--stock", "60"])
         .args(["--buyers", &format!("{buyers:.0}"), "--rate", &CLICKS_PER_SECOND.to_string()])
         .args(["--hold", &HOLD_SECONDS.to_string(), "--seed", &seed.to_string(), "--url", &fleet.url()])
-        .args(["--max-minutes", &minutes.to_string(), "--timeout-ms", "5000", "--connections", "64"])
+        .args(["--max-minutes", &minutes.to_string(), "--timeout-ms", "8000", "--connections", "64"])
         .arg("--data")
         .arg(fleet.directory())
         .arg("--output")
-        .arg(output)
-        .stdin(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("the load tool did not start: {error}"))
+        .arg(output);
+    Tool::start(&mut command)
 }
 
 /// Strikes of each kind, made and felt, over all seeds.

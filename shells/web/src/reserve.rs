@@ -102,6 +102,12 @@ async fn ask(api: &Api, click: Click, latched: bool) -> Result<Reply, Problem> {
     if latched && !is_known(api, order, &item.user).await {
         return Ok(sold_out(api));
     }
+    // Closed is for good: what the rows say is said at once, and nobody waits for an epoch that will not open.
+    if known.row.state == SaleState::Closed
+        && let Some(reply) = decided(api, &known, order, &item).await?
+    {
+        return Ok(reply);
+    }
     api.door.remember(order.reservation);
     let admission = api.ports.admit.reserve(order.shard, item.clone()).await;
     settle(api, &known, order, item, admission).await
@@ -207,18 +213,7 @@ async fn not_ready(api: &Api, known: &Known, order: OrderId, item: ReserveItem) 
     let sale = api.learn(known.row.id).await?;
     let wall = api.now().wall;
     match sale.row.state {
-        SaleState::Closed => {
-            let rows = api.read(Fate::reads(order)).await?;
-            // While its shard is open or drains, what was accepted may still be on its way to a row.
-            let phase = rows.shards.get(&order.shard).map(|row| row.phase);
-            let all_decided = matches!(phase, Some(Phase::Sealed | Phase::Opening | Phase::Closed));
-            match rows.orders.get(&order).and_then(|row| row.origin.as_ref()) {
-                Some(origin) if origin.body == item.body => Ok(accepted(api, known, order, origin.acceptance)),
-                Some(_) => Ok(Slug::KeyReused.reply()),
-                None if all_decided => Ok(Slug::Ended.reply()),
-                None => Ok(Slug::NotReady.reply()),
-            }
-        }
+        SaleState::Closed => Ok(decided(api, known, order, &item).await?.unwrap_or_else(|| Slug::NotReady.reply())),
         SaleState::Draft => Ok(Slug::NotStarted.reply()),
         // The edge's clock explains; it does not decide: only where nothing was ever open can no key be known.
         SaleState::Open | SaleState::Stopped if wall < sale.row.window.starts_at => {
@@ -228,6 +223,18 @@ async fn not_ready(api: &Api, known: &Known, order: OrderId, item: ReserveItem) 
         }
         SaleState::Open | SaleState::Stopped => Ok(Slug::NotReady.reply()),
     }
+}
+
+/// What the rows of a closed sale say of a click; nothing while what was accepted may still be on its way to a row.
+async fn decided(api: &Api, known: &Known, order: OrderId, item: &ReserveItem) -> Result<Option<Reply>, Problem> {
+    let rows = api.read(Fate::reads(order)).await?;
+    let phase = rows.shards.get(&order.shard).map(|row| row.phase);
+    let all_decided = matches!(phase, Some(Phase::Sealed | Phase::Opening | Phase::Closed));
+    Ok(match rows.orders.get(&order).and_then(|row| row.origin.as_ref()) {
+        Some(origin) if origin.body == item.body => Some(accepted(api, known, order, origin.acceptance)),
+        Some(_) => Some(Slug::KeyReused.reply()),
+        None => all_decided.then(|| Slug::Ended.reply()),
+    })
 }
 
 /// Whether no epoch of the shard has been open yet.

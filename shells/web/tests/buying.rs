@@ -96,10 +96,12 @@ async fn a_replay_is_byte_identical_even_when_sold_out_and_after_the_close() {
     let draining = served.buyer("bob").reserve("demo", "k2", &wish("a", 1)).await.expect(503);
     assert_eq!(draining.slug(), "not-ready", "what was accepted may still be on its way to a row");
     served.world.end_epoch(shard);
+    let asked = served.world.state().asked;
     let third = ann.reserve("demo", "k1", &wish("a", 1)).await.expect(202);
     assert_eq!(first.body, third.body, "the order's row answers for its key");
     assert_eq!(ann.reserve("demo", "k1", &wish("a", 2)).await.expect(422).slug(), "key-reused");
     assert_eq!(served.buyer("bob").reserve("demo", "k2", &wish("a", 1)).await.expect(409).slug(), "ended");
+    assert_eq!(served.world.state().asked, asked, "a shard that has closed for good has nobody wait for it");
 }
 
 #[tokio::test]
