@@ -112,7 +112,7 @@ fn start_load(options: &Options, ack: Ack, fleet: &Fleet, programs: &Programs) -
     command.args(["burst", "--sale", SALE, "--ack", ack.name(), "--hold", &HOLD_SECONDS.to_string()]);
     command.args(["--stock", &options.units.to_string(), "--buyers", &(2 * options.units).to_string()]);
     command.args(["--rate", &options.rate.to_string(), "--shards", &SHARDS.to_string(), "--url", &fleet.url()]);
-    command.args(["--max-minutes", "15", "--connections", "64", "--timeout-ms", "5000"]);
+    command.args(["--max-minutes", "15", "--connections", "64", "--timeout-ms", "8000"]);
     if ack != Ack::Log {
         command.arg("--may-lose");
     }

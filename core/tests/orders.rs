@@ -5,11 +5,12 @@ mod common;
 use common::{HOLD_MS, START, World, basket, key, payment, user};
 use doorbuster_core::database::command::Refusal;
 use doorbuster_core::database::event::Event;
-use doorbuster_core::database::rows::OrderRow;
-use doorbuster_core::ids::{Key, OrderId, SaleId, UserId};
+use doorbuster_core::database::rows::{OrderRow, ShardRow};
+use doorbuster_core::ids::{Epoch, Key, OrderId, SaleId, Seq, UserId};
 use doorbuster_core::ledger::epoch::record_of;
 use doorbuster_core::limits::ENDINGS_MAX;
 use doorbuster_core::order::command::OrderCommand;
+use doorbuster_core::order::fate::Fate;
 use doorbuster_core::order::status::{Ending, Restock, Status};
 use doorbuster_core::payment::command::{PaymentCommand, Verdict};
 use doorbuster_core::receipt::ReceiptKey;
@@ -209,4 +210,22 @@ fn a_transaction_ends_at_most_so_many_orders() {
     let id = world.order_id(&user(0), &key(0));
     let whole = OrderCommand::Expire { shard: id.shard, orders: vec![id; ENDINGS_MAX] };
     world.clone().order_command(whole).unwrap();
+}
+
+#[test]
+fn s25_an_acceptance_without_a_row_is_on_its_way_until_its_shard_has_decided_it() {
+    let world = World::open(1, 2, &[5]);
+    let shard = ShardRow { epoch: Epoch(3), cursor: Seq(5), ..world.rows.shards[&World::shard_id(0)].clone() };
+    let fate = |epoch: u64, seq: u64| Fate::of(None, &shard, Epoch(epoch), Seq(seq));
+    assert_eq!((fate(3, 6), fate(3, 5), fate(2, 6)), (Fate::OnItsWay, Fate::Lost, Fate::Lost));
+    let id = OrderId::derive(World::shard_id(0).sale, 1, &user(1), &key(1));
+    let reads = Fate::reads(id);
+    assert!(reads.orders.contains(&id) && reads.shards.contains(&id.shard), "one state of both rows tells it");
+}
+
+#[test]
+fn a_buyer_has_the_first_bytes_of_the_hash_of_their_name() {
+    let ann = UserId::parse("ann").unwrap();
+    // The first 16 digits of `printf ann | sha256sum`.
+    assert_eq!((ann.hash64(), ann.shard_of(7)), (0x4991_5E0D_7D4B_402E, 1));
 }

@@ -3,9 +3,9 @@
 use doorbuster_core::cache::invalidator::{self, Invalidator};
 use doorbuster_core::database::rows::ProductRow;
 use doorbuster_core::ids::{ProductId, Version};
-use doorbuster_core::inbox::marks::Mark;
+use doorbuster_core::inbox::marks::{Mark, Marks};
 use doorbuster_core::inbox::{self, Offset, Partition, Record};
-use doorbuster_core::machine::Machine;
+use doorbuster_core::machine::{Machine, Ticket};
 use doorbuster_core::outcome::Outcome;
 use doorbuster_core::rng::Rng;
 use doorbuster_core::search::document::{Document, SnapshotTime};
@@ -241,6 +241,21 @@ fn a_message_on_its_way_outlives_its_sender() {
     assert_eq!(world.announced, world.rows);
 }
 
+/// Marks of partition 0, in which these products wait in this order.
+fn marks(products: &[u64]) -> Marks {
+    let (mut marks, mut rng, partition) = (Marks::new(), Rng::seeded(1), Partition(0));
+    marks.absorb(Mono(0), &mut rng, inbox::Event::Assigned { partition, from: Offset(0) });
+    let mut effects = Vec::new();
+    marks.pump(Mono(0), &mut Ticket::default(), &mut effects);
+    let Some(inbox::Effect::Fetch { ticket, .. }) = effects.pop() else { panic!("it asks for records") };
+    let record = |(offset, number): (u64, &u64)| {
+        Record::Delivered(Offset(offset), Some(Mark { product: product(*number), version: Version(1) }))
+    };
+    let outcome = Outcome::Done((0..).zip(products).map(record).collect());
+    marks.absorb(Mono(0), &mut rng, inbox::Event::Fetched { ticket, partition, outcome });
+    marks
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -258,4 +273,24 @@ proptest! {
         prop_assert_eq!(&world.floors, &world.rows);
         prop_assert_eq!(&world.announced, &world.rows);
     }
+}
+
+#[test]
+fn products_that_wait_take_turns() {
+    let (mut marks, mut turns) = (marks(&[1, 2, 3]), Vec::new());
+    for _ in 0..4 {
+        turns.extend(marks.take(1).iter().map(|mark| mark.product));
+        // It fails, and waits again behind the others.
+        marks.finish(|_| false);
+    }
+    assert_eq!(turns, [1, 2, 3, 1].map(product));
+}
+
+#[test]
+fn what_is_worked_on_is_owed_until_it_is_done() {
+    let mut marks = marks(&[1, 2]);
+    marks.take(2);
+    assert_eq!(marks.owes(), Some("marked products are not done"));
+    marks.finish(|_| true);
+    assert_ne!(marks.owes(), Some("marked products are not done"));
 }

@@ -97,15 +97,22 @@ impl Bench {
     fn start(cache: &Cache, server: Server, directory: PathBuf) -> Result<Bench, Trouble> {
         let installed = server.obtain(cache)?;
         let mut why = String::new();
+        // Held until one is up, so that the next try is on others.
+        let mut tried = Vec::new();
         for _ in 0..STARTS_MAX {
             let ports = Ports::free(server.port_offsets())?;
             let site = Site { directory: directory.clone(), ports: ports.numbers.clone() };
-            let mut running = Running::start(server, installed.as_ref(), site, Bond::Bound)?;
-            match running.wait() {
-                Ok(()) => return Ok(Bench { running, installed, _ports: ports }),
+            match Running::start(server, installed.as_ref(), site, Bond::Bound) {
+                Ok(mut running) => match running.wait() {
+                    Ok(()) => return Ok(Bench { running, installed, _ports: ports }),
+                    Err(failure) => {
+                        why = failure;
+                        running.forget()?;
+                    }
+                },
                 Err(failure) => why = failure,
             }
-            running.forget()?;
+            tried.push(ports);
             if stop::asked().is_some() {
                 break;
             }

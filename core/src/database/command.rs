@@ -78,6 +78,8 @@ pub enum Refusal {
     LeaseHeld,
     /// The cursor of the sales is not at the batch's beginning: it was counted before, or by another worker.
     StaleOffset,
+    /// The row was written since it was looked at; says its version.
+    StaleVersion(crate::ids::Version),
     /// The window that was to be told has not closed yet by the database's clock.
     WindowOpen,
     /// A value is out of bounds; says which and what is allowed.

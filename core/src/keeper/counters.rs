@@ -34,3 +34,28 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::rows::StockRow;
+    use crate::ids::{Epoch, Nonce, ServerId, SkuId};
+    use crate::ledger::shard::{Counter, Fence};
+
+    #[test]
+    fn i4_i5_what_does_not_add_up_is_found_and_what_does_is_not() {
+        let sku = SkuId::parse("sku").unwrap();
+        let fence = Fence { server: ServerId(1), epoch: Epoch(1), nonce: Nonce(1) };
+        let counted = |at_rest, counter: Counter| {
+            let row = StockRow { granted: 10, consumed: 4, grant_seq: 1 };
+            find_break(&Counters { fence, at_rest, stock: vec![(sku, counter, row)] })
+        };
+        let sound = Counter { available: 6, live: 4, granted: 10, grant_seq: 1 };
+        assert_eq!(counted(true, sound), None);
+        let broken = Counter { available: 7, ..sound };
+        assert_eq!(counted(false, broken), Some(Finding::CountersUnbalanced(sku, broken)));
+        let ahead = Counter { available: 5, live: 5, ..sound };
+        assert_eq!(counted(false, ahead), None, "what was taken since is on its way to the row");
+        assert!(matches!(counted(true, ahead), Some(Finding::CountersDiffer(..))));
+    }
+}

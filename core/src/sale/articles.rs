@@ -140,6 +140,16 @@ pub fn put_products(draft: &mut Draft<'_>, products: &[ProductRow]) -> Result<Re
     Ok(Reply::Count(products.len()))
 }
 
+/// Writes a product that has this version. One without a row has none, and version 0 stands for it.
+pub fn change_product(draft: &mut Draft<'_>, product: &ProductRow, expected: Version) -> Result<Reply, Refusal> {
+    let version = draft.product(&product.id).map_or(Version(0), |row| row.version);
+    if version != expected {
+        return Err(Refusal::StaleVersion(version));
+    }
+    put_product(draft, product)?;
+    Ok(Reply::Count(1))
+}
+
 fn put_product(draft: &mut Draft<'_>, product: &ProductRow) -> Result<(), Refusal> {
     check_text("name", &product.name)?;
     for (what, text) in [("category", &product.category), ("image_url", &product.image_url)] {

@@ -1,7 +1,7 @@
 //! What an operator may ask of a sale or of the catalogue.
 
 use crate::database::rows::{AckLevel, Currency, ProductRow, SaleState};
-use crate::ids::{Key, ProductId, SaleId, ShardId, SkuId};
+use crate::ids::{Key, ProductId, SaleId, ShardId, SkuId, Version};
 use crate::ledger::shard::Window;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,13 @@ pub enum SaleCommand {
     },
     /// Writes products; the version in each is ignored, the store counts.
     PutProducts(Vec<ProductRow>),
+    /// Writes a product that is there, if nobody has written it since it was looked at.
+    ChangeProduct {
+        /// As it is to be; the version in it is ignored, the store counts.
+        product: ProductRow,
+        /// The version that was looked at.
+        expected: Version,
+    },
 }
 
 /// The rules of a sale, fixed at its creation.

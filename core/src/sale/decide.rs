@@ -39,6 +39,7 @@ pub fn reads(command: &SaleCommand, view: &View) -> Reads {
             reads.stock.insert((*shard, *sku));
         }
         SaleCommand::PutProducts(products) => reads.products.extend(products.iter().map(|product| product.id)),
+        SaleCommand::ChangeProduct { product, .. } => drop(reads.products.insert(product.id)),
     }
     reads
 }
@@ -71,6 +72,7 @@ pub fn decide(draft: &mut Draft<'_>, command: &SaleCommand) -> Result<Reply, Ref
         }
         SaleCommand::Grant { shard, sku, quantity, after } => grant(draft, *shard, *sku, *quantity, *after),
         SaleCommand::PutProducts(products) => articles::put_products(draft, products),
+        SaleCommand::ChangeProduct { product, expected } => articles::change_product(draft, product, *expected),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::board::Board;
 use crate::directory::Directory;
 use crate::door::Door;
+use crate::etag;
 use crate::problem::{Problem, Slug};
 use crate::token::Tokens;
 use doorbuster_core::database::command::{Command, Refusal, Reply};
@@ -180,6 +181,7 @@ impl From<Refusal> for Problem {
             Refusal::SaleConflict(why) => Slug::SaleConflict.because(why),
             Refusal::KeyReused | Refusal::PaymentConflict => Slug::KeyReused.into(),
             Refusal::PaymentState(status) => Slug::PaymentState.because(format!("The payment is {status:?}.")),
+            Refusal::StaleVersion(version) => etag::stale(version),
             Refusal::StaleRung | Refusal::LeaseHeld => Slug::ShardNotOpen.into(),
             // Expiry is asked by the reaper and sales are counted by their worker, never through this API.
             Refusal::NotExpired | Refusal::StaleOffset | Refusal::WindowOpen => Slug::Internal.into(),

@@ -21,25 +21,19 @@ pub fn is_known(headers: &HeaderMap, version: Version) -> bool {
     tags(headers, IF_NONE_MATCH).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own)
 }
 
-/// Refuses a change that was made for another version than this one; `None` where there is no row yet. A caller who does
-/// not say for which it was made has it for any.
-pub fn check_match(headers: &HeaderMap, version: Option<Version>) -> Result<(), Problem> {
-    if !headers.contains_key(IF_MATCH) {
-        return Ok(());
+/// Refuses a change that was made for another version than this one; version 0 where there is no row yet.
+pub fn check_match(headers: &HeaderMap, version: Version) -> Result<(), Problem> {
+    let own = quoted(version);
+    let fits = version > Version(0) && tags(headers, IF_MATCH).any(|tag| tag == "*" || tag == own);
+    if fits { Ok(()) } else { Err(stale(version)) }
+}
+
+/// The change was made for another version than this one.
+pub fn stale(version: Version) -> Problem {
+    match version {
+        Version(0) => Slug::StaleVersion.because("There is no version yet."),
+        Version(number) => Slug::StaleVersion.because(format!("The version is {number}.")).with("version", number),
     }
-    let fits = version.is_some_and(|version| {
-        let own = quoted(version);
-        tags(headers, IF_MATCH).any(|tag| tag == "*" || tag == own)
-    });
-    if fits {
-        return Ok(());
-    }
-    Err(match version {
-        Some(version) => {
-            Slug::StaleVersion.because(format!("The version is {}.", version.0)).with("version", version.0)
-        }
-        None => Slug::StaleVersion.because("There is no version yet."),
-    })
 }
 
 /// The tags of a list. A comma may stand within a foreign tag: its halves have one quote each, and are nobody's version.
@@ -70,14 +64,13 @@ mod tests {
     #[test]
     fn a_change_for_another_version_is_refused_with_the_one_that_stands() {
         let check = |values: &[&str], version| check_match(&headers(IF_MATCH, values), version);
-        for values in [&[] as &[&str], &["\"7\""], &["\"6\", \"7\""], &["*"]] {
-            assert_eq!(check(values, Some(Version(7))), Ok(()), "{values:?}");
+        for values in [&["\"7\""] as &[&str], &["\"6\", \"7\""], &["*"]] {
+            assert_eq!(check(values, Version(7)), Ok(()), "{values:?}");
         }
         // A weak tag promises too little to overwrite by.
         for values in [&["\"6\""], &["W/\"7\""], &["7"], &[""]] {
-            assert_eq!(check(values, Some(Version(7))).map_err(|problem| problem.slug), Err(Slug::StaleVersion));
+            assert_eq!(check(values, Version(7)).map_err(|problem| problem.slug), Err(Slug::StaleVersion));
         }
-        assert_eq!(check(&[], None), Ok(()));
-        assert!(check(&["*"], None).is_err(), "there must be one");
+        assert!(check(&["*"], Version(0)).is_err(), "there must be one");
     }
 }

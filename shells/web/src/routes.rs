@@ -125,7 +125,7 @@ routes! {
     post "/admin/v1/sales/{sale}/shards/{shard}/seal" Admin None => 202 JSON, "Shard" [UnknownSale, UnknownShard, ShardNotOpen, OutcomeUnknown]
         "Ends the shard's epoch; the next one is rebuilt from the rows." shards::seal;
     put "/admin/v1/products/{product}" Admin Some((JSON, "NewProduct")) => 200 JSON, "Product" [UnknownProduct, StaleVersion, OutcomeUnknown]
-        "Writes a product; with the header If-Match only over the version that it names, as it stands right before the write." catalogue::put_product;
+        "Writes a product; with the header If-Match only over the version that it names." catalogue::put_product;
     post "/admin/v1/orders/{order}/refund" Admin Some((JSON, "Refund")) => 202 JSON, "Order" [UnknownOrder, NotYet, ForbiddenTransition, OutcomeUnknown]
         "Begins to give a paid order's money back." admin_orders::refund;
     post "/admin/v1/orders/{order}/cancel" Admin None => 200 JSON, "Order" [UnknownOrder, NotYet, ForbiddenTransition, OutcomeUnknown]

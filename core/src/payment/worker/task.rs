@@ -157,6 +157,7 @@ impl Task {
                 | Refusal::StaleRung
                 | Refusal::LeaseHeld
                 | Refusal::StaleOffset
+                | Refusal::StaleVersion(_)
                 | Refusal::WindowOpen
                 | Refusal::Invalid(_),
             ) => self.give_up(),

@@ -30,8 +30,7 @@ pub struct Product {
 
 /// `PUT /admin/v1/products/{product}`
 ///
-/// The version is compared before the transaction and not in it: of two operators who write in the same moment both may
-/// pass, and the later one stands.
+/// With `If-Match` it is written only over the version that was read, which the transaction compares.
 pub async fn put_product(
     State(api): State<Shared>,
     _: Admin,
@@ -41,13 +40,17 @@ pub async fn put_product(
 ) -> Answer {
     let id = names.product()?;
     let reads = Reads { products: [id].into(), ..Reads::default() };
-    if headers.contains_key(IF_MATCH) {
-        let rows = api.read(reads.clone()).await?;
-        check_match(&headers, rows.products.get(&id).map(|row| row.version))?;
-    }
     let Product { name, category, image_url } = product;
     let row = ProductRow { id, name, category, image_url, version: Version(0) };
-    api.apply(Command::Sale(SaleCommand::PutProducts(vec![row]))).await?;
+    let command = if headers.contains_key(IF_MATCH) {
+        let rows = api.read(reads.clone()).await?;
+        let expected = rows.products.get(&id).map_or(Version(0), |row| row.version);
+        check_match(&headers, expected)?;
+        SaleCommand::ChangeProduct { product: row, expected }
+    } else {
+        SaleCommand::PutProducts(vec![row])
+    };
+    api.apply(Command::Sale(command)).await?;
     let rows = api.read(reads).await?;
     let row = rows.products.get(&id).ok_or(Slug::UnknownProduct)?;
     Ok(([(ETAG, etag(row.version))], Json(row)).into_response())

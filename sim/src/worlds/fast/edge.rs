@@ -362,6 +362,7 @@ fn refused(refusal: &Refusal) -> &'static str {
         | Refusal::StaleRung
         | Refusal::LeaseHeld
         | Refusal::StaleOffset
+        | Refusal::StaleVersion(_)
         | Refusal::WindowOpen
         | Refusal::Invalid(_) => "conflict",
     }

@@ -84,6 +84,9 @@ pub async fn products_come_page_by_page(store: &dyn Store) {
     let written = (0..25).map(|number| product(number, "first")).collect();
     done(store, SaleCommand::PutProducts(written).into_command()).await;
     done(store, SaleCommand::PutProducts(vec![product(3, "second")]).into_command()).await;
+    let change = |expected, name| SaleCommand::ChangeProduct { product: product(3, name), expected }.into_command();
+    assert_eq!(apply(store, change(Version(1), "lost")).await, Err(Refusal::StaleVersion(Version(2))));
+    assert!(apply(store, change(Version(2), "third")).await.is_ok());
     let snapshot = store.snapshot().await.expect("a snapshot can be taken");
     let mut found: Vec<ProductRow> = Vec::new();
     loop {
@@ -97,7 +100,7 @@ pub async fn products_come_page_by_page(store: &dyn Store) {
     }
     assert!(found.windows(2).all(|pair| pair[0].id < pair[1].id), "in the order of their ids, each once");
     assert_eq!(found.len(), 25);
-    assert_eq!((found[3].name.as_str(), found[3].version), ("second", Version(2)), "the store counts the versions");
+    assert_eq!((found[3].name.as_str(), found[3].version), ("third", Version(3)), "the store counts the versions");
 }
 
 pub async fn orders_come_page_by_page(store: &dyn Store) {
