@@ -7,7 +7,7 @@ mod link;
 mod member;
 mod programs;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub use link::Link;
 pub use member::{Member, Place};
 pub use programs::{Programs, Tool};
 
-use crate::servers::Lab;
+use crate::servers::{Lab, Ports};
 use crate::stop;
 use door::Door;
 
@@ -42,6 +42,8 @@ const MEMBERS: [(&str, &str); 16] = [
     (EDGES[1], "edge"),
 ];
 const EDGES: [&str; 2] = ["edge-1", "edge-2"];
+/// Where each process is watched, and where the edges listen.
+const ADDRESSES: u16 = MEMBERS.len() as u16 + EDGES.len() as u16;
 /// Sixteen processes that start at once on two cores, each of which compares the database's schema.
 const READY_MAX: Duration = Duration::from_secs(90);
 /// A process that is asked to stop answers what is in flight; the kernel ends one that does not within this.
@@ -70,6 +72,7 @@ pub struct Fleet {
     edges: [SocketAddr; 2],
     door: Door,
     directory: PathBuf,
+    _ports: Ports,
 }
 
 impl Fleet {
@@ -82,17 +85,21 @@ impl Fleet {
         let servers = Servers::of(lab)?;
         migrate(binary, &servers, directory)?;
         config::write_key(directory)?;
-        let edges = [free_address()?, free_address()?];
+        // Below the range from which connections get theirs: a process that is down for seconds must find its own again.
+        let offsets: Vec<u16> = (0..ADDRESSES).collect();
+        let ports = Ports::free(&offsets)?;
+        let mut addresses = ports.numbers.iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, *port)));
+        let mut next = || addresses.next().expect("there are as many as are needed");
+        let edges = [next(), next()];
         // Behind whatever listens at its address, the provider's calls find an edge that lives.
         let door = Door::open(&edges)?;
         let mut members = Vec::new();
         for (name, role) in MEMBERS {
             let listen = EDGES.iter().position(|edge| *edge == name).map(|place| edges[place]);
-            let place =
-                Place { binary: binary.to_owned(), directory: directory.join(name), watch: free_address()?, listen };
+            let place = Place { binary: binary.to_owned(), directory: directory.join(name), watch: next(), listen };
             members.push(Member::new(name, role, place, &servers, door.address())?);
         }
-        let mut fleet = Fleet { members, edges, door, directory: directory.to_owned() };
+        let mut fleet = Fleet { members, edges, door, directory: directory.to_owned(), _ports: ports };
         for member in &mut fleet.members {
             member.start(0)?;
         }
@@ -179,8 +186,4 @@ fn migrate(binary: &Path, servers: &Servers, directory: &Path) -> Result<(), Str
     command.args(["migrate", "--create-database", "--config"]).arg(&file).stdout(Stdio::null());
     let status = Tool::start(&mut command)?.wait(MIGRATE_MAX)?;
     if status.success() { Ok(()) } else { Err(format!("the schema could not be made: {status}")) }
-}
-
-fn free_address() -> Result<SocketAddr, String> {
-    crate::platform::free_address()
 }

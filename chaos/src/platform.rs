@@ -119,7 +119,7 @@ impl Drop for Platform {
     }
 }
 
-pub(crate) fn free_address() -> Result<SocketAddr, String> {
+fn free_address() -> Result<SocketAddr, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("no free port: {error}"))?;
     listener.local_addr().map_err(|error| error.to_string())
 }

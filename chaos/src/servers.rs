@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 pub use cache::Cache;
 pub use lab::Lab;
 pub use launch::Site;
+pub(crate) use ports::Ports;
 pub use process::Process;
 pub use redis::{Layout, Watched};
 pub use running::Running;
