@@ -53,8 +53,11 @@ impl Member {
         Ok(Member { name, role, place, links, child: None, paused: false })
     }
 
-    /// Starts it, with a wall clock that is off by so many milliseconds.
+    /// Starts it if it does not run, with a wall clock that is off by so many milliseconds.
     pub fn start(&mut self, skew_ms: i64) -> Result<(), String> {
+        if self.is_running() {
+            return Ok(());
+        }
         let path = self.place.directory.join("log");
         let open = || File::options().create(true).append(true).open(&path);
         let (output, errors) = (open(), open());

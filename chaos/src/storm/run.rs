@@ -126,7 +126,9 @@ fn strike(plan: Vec<Planned>, target: &mut Target<'_>, began: Instant) -> Result
         if let Some(place) = begun.iter().position(|(ends_ms, _)| *ends_ms <= now_ms()) {
             let (_, ends) = begun.remove(place);
             struck.push(target.end(ends, now_ms())?);
-        } else if let Some(mut planned) = waiting.next_if(|planned| planned.at_ms <= now_ms()) {
+        } else if let Some(mut planned) =
+            waiting.next_if(|planned| planned.at_ms <= now_ms() && !is_struck(&begun, planned))
+        {
             // One that is late, because a server took long to come up, lasts as long as it would have.
             let lasts_ms = planned.ends_ms - planned.at_ms;
             planned.at_ms = now_ms();
@@ -157,6 +159,11 @@ fn start_load(options: &Options, seed: u64, fleet: &Fleet, program: &Path, outpu
         .arg("--output")
         .arg(output);
     Tool::start(&mut command)
+}
+
+/// Where strikes are late, two that were planned one after the other could meet: the later one waits.
+fn is_struck(begun: &[(u64, Begun)], planned: &Planned) -> bool {
+    begun.iter().any(|(_, begun)| begun.lane() == planned.strike.lane())
 }
 
 /// Strikes of each kind, made and felt, over all seeds.

@@ -42,6 +42,13 @@ pub struct Begun {
     killed: Option<&'static str>,
 }
 
+impl Begun {
+    /// What it strikes.
+    pub fn lane(&self) -> &'static str {
+        self.planned.strike.lane()
+    }
+}
+
 /// What is struck.
 pub struct Target<'run> {
     pub fleet: &'run mut Fleet,
