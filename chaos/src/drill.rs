@@ -165,7 +165,7 @@ fn wipe(lab: &mut Lab, layout: Layout) -> Result<(), String> {
     while processes.iter().any(Process::is_running) {
         std::thread::sleep(LOOK_EVERY);
     }
-    holders.iter().try_for_each(|name| lab.restart(server, name))
+    lab.restart(server, holders)
 }
 
 /// Follows each shard until it sells in a later epoch than before.

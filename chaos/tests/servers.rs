@@ -168,14 +168,14 @@ fn a_process_that_was_killed_is_started_again_where_it_was() {
     let home = tempfile::tempdir().unwrap();
     let redis = Server::Redis(Layout::Single);
     let mut lab = Lab::start(&Cache::at(home.path()), &[redis]).unwrap();
-    assert!(lab.restart(redis, "redis").unwrap_err().contains("still runs"));
+    assert!(lab.restart(redis, &["redis"]).unwrap_err().contains("still runs"));
     let running = lab.server(redis).unwrap();
     let (address, process) = (running.site.address(), running.process("redis").unwrap().clone());
     assert!(process.send(doorbuster_chaos::servers::Signal::KILL));
     while process.is_running() {
         std::thread::yield_now();
     }
-    lab.restart(redis, "redis").unwrap();
+    lab.restart(redis, &["redis"]).unwrap();
     assert!(ask(address, "PING").starts_with("+PONG"));
     assert_ne!(lab.server(redis).unwrap().process("redis"), Some(&process));
 }

@@ -78,11 +78,13 @@ impl Lab {
         self.running().flat_map(|running| running.server.variables(&running.site)).collect()
     }
 
-    /// Starts a process of a server again that has ended, on the data that it left, and waits until the server can be used.
-    pub fn restart(&mut self, server: Server, process: &str) -> Result<(), String> {
+    /// Starts processes of a server again that have ended, on the data that they left, and waits until the server can be used.
+    pub fn restart(&mut self, server: Server, processes: &[&str]) -> Result<(), String> {
         let bench = self.benches.iter_mut().find(|bench| bench.running.server == server);
         let bench = bench.ok_or_else(|| format!("{server} is not in this lab"))?;
-        bench.running.restart(bench.installed.as_ref(), process)?;
+        for process in processes {
+            bench.running.restart(bench.installed.as_ref(), process)?;
+        }
         bench.running.wait()
     }
 

@@ -141,7 +141,7 @@ impl Target<'_> {
             std::thread::sleep(LOOK_EVERY);
         }
         let server = self.named(server).ok_or_else(|| format!("there is no {server}"))?;
-        self.lab.restart(server, process)
+        self.lab.restart(server, &[process])
     }
 
     /// A master that is back before the Sentinel misses it stays the master, with nothing: a loss, and no failover.
